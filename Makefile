@@ -1,0 +1,54 @@
+# Every target that needs Python sets it up first, in this checkout's own .venv.
+.DEFAULT_GOAL := help
+SHELL := /bin/bash
+
+PYTHON ?=
+BIN := .venv/bin
+READY := .venv/.ready
+ARGS ?=
+
+.PHONY: help setup demo test check format train-demo experiment bench-encode wheel clean
+
+help: ## Show this list
+	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-14s %s\n", $$1, $$2 }' Makefile
+
+setup: $(READY) ## Create .venv and install Fourtower into it (PYTHON=python3.12 picks what a new .venv runs on)
+	@echo "setup: .venv is ready"
+
+$(READY): pyproject.toml scripts/setup
+	@PYTHON="$(PYTHON)" scripts/setup
+	@touch $@
+
+demo: $(READY) ## Draw a small catalog, search it by photo, and show the results
+	$(BIN)/fourtower demo --out demo $(ARGS)
+
+test: $(READY) ## Run all tests (ARGS="-k joint" picks some)
+	$(BIN)/pytest $(ARGS)
+
+check: $(READY) ## Lint, formatting, types, direction of imports, and the commands named in the documents
+	$(BIN)/ruff check .
+	$(BIN)/ruff format --check .
+	$(BIN)/mypy
+	$(BIN)/mypy benchmarks
+	$(BIN)/lint-imports
+	$(BIN)/pytest -q tests/test_readme.py
+
+format: $(READY) ## Format the code and mend what the linter can mend
+	$(BIN)/ruff check --fix .
+	$(BIN)/ruff format .
+
+train-demo: $(READY) ## Train the demo checkpoint that the package ships
+	$(BIN)/python benchmarks/train_demo.py $(ARGS)
+
+experiment: $(READY) ## Train and compare the variants of the paper (hours)
+	$(BIN)/python -m benchmarks.experiment run $(ARGS)
+
+bench-encode: $(READY) ## Measure how fast products are encoded
+	$(BIN)/python benchmarks/encode.py $(ARGS)
+
+wheel: $(READY) ## Build the wheel into dist/
+	$(BIN)/python -m pip --disable-pip-version-check wheel --quiet --no-deps --no-build-isolation --wheel-dir dist .
+
+clean: ## Remove what was built or cached here; .venv, demo, data and runs stay
+	rm -rf build dist .mypy_cache .ruff_cache .pytest_cache .hypothesis .import_linter_cache
+	find encoders ingest search workers tests benchmarks -name __pycache__ -type d -prune -exec rm -rf {} +

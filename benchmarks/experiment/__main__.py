@@ -1,0 +1,70 @@
+"""Runs what is missing of the experiment, then writes docs/experiments.md: `python -m benchmarks.experiment run`."""
+
+from __future__ import annotations
+
+import sys
+from pathlib import Path
+from typing import Annotated
+
+import torch
+import typer
+
+from benchmarks.experiment.arms import ARMS, Arm, arm_named, seeds
+from benchmarks.experiment.data import Splits, load_splits
+from benchmarks.experiment.protocol import SYNTHETIC, Protocol
+from benchmarks.experiment.run import finished, run_arm
+from fourtower_encoders.synth import write_catalog
+
+app = typer.Typer(add_completion=False, no_args_is_help=True)
+DATA = Path("data")
+
+
+@app.command()
+def run(
+    arms: Annotated[str, typer.Option(help="Comma-separated arms; empty for all, in order of importance.")] = "",
+    threads: Annotated[int, typer.Option(help="Processor threads of a run.")] = 0,
+    share: Annotated[str, typer.Option(help="'0/2' and '1/2' split the runs between two processes.")] = "0/1",
+) -> None:
+    """Make every run that has no result file yet."""
+    if threads:
+        torch.set_num_threads(threads)
+    todo = pending(SYNTHETIC, [arm_named(name.strip()) for name in arms.split(";")] if arms else list(ARMS))
+    mine, of = (int(part) for part in share.split("/"))
+    splits = load_splits(synthetic_folder(SYNTHETIC), SYNTHETIC.towers)
+    work(SYNTHETIC, splits, todo[mine::of])
+
+
+def pending(protocol: Protocol, arms: list[Arm]) -> list[tuple[Arm, int]]:
+    """The missing runs, all arms of one seed before the next seed, so that an early look is balanced."""
+    runs = [(arm, seed) for arm in arms for seed in seeds(arm)]
+    missing = [(arm, seed) for arm, seed in runs if not finished(protocol, arm, seed)]
+    return sorted(missing, key=lambda run: (not run[0].primary, run[1]))
+
+
+def work(protocol: Protocol, splits: Splits, todo: list[tuple[Arm, int]]) -> None:
+    """Make the runs, one line each."""
+    for number, (arm, seed) in enumerate(todo, start=1):
+        if finished(protocol, arm, seed):
+            continue
+        result = run_arm(protocol, arm, seed, splits)
+        figures = result["figures"]
+        line = f"R@1 {figures['image-image only/R@1']:.3f}  XC@1 {figures['image-image only/XC@1']:.3f}"
+        print(
+            f"[{number}/{len(todo)}] {arm.name}, seed {seed}: {line}  ({result['seconds']:.0f} s)",
+            file=sys.stderr,
+            flush=True,
+        )
+
+
+def synthetic_folder(protocol: Protocol) -> Path:
+    """The rendered catalog of a protocol; drawn when it is not there."""
+    assert protocol.catalog is not None
+    folder = DATA / f"experiment-{protocol.catalog.products}-{protocol.catalog.seed}-{protocol.catalog.size}"
+    if not (folder / "dataset.json").exists():
+        print(f"Drawing {protocol.catalog.products} products into {folder} ...", file=sys.stderr)
+        write_catalog(folder, protocol.catalog, workers=2)
+    return folder
+
+
+if __name__ == "__main__":
+    app()

@@ -1,0 +1,57 @@
+"""The arms of the experiment: what each one trains, and which of them belong to the claim."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Literal
+
+from fourtower_encoders.objective import Variant
+
+Texts = Literal["titles", "shuffled", "categories", "proxies", "minilm"]
+
+
+@dataclass(frozen=True)
+class Arm:
+    """One way to train; `phases` share the budget of steps equally."""
+
+    name: str
+    phases: tuple[Variant, ...]
+    texts: Texts = "titles"
+    """What the product-text tower reads: real titles, or a control in their place."""
+    budget: int = 1
+    """Multiple of the common number of steps."""
+    primary: bool = False
+    about: str = ""
+
+
+ARMS: tuple[Arm, ...] = (
+    Arm("dml", ("dml",), primary=True, about="image-image loss only"),
+    Arm("3-tower", ("3-tower",), primary=True, about="image-image and image-text"),
+    Arm(
+        "4-tower from 3-tower",
+        ("3-tower", "4-tower"),
+        primary=True,
+        about="the paper's curriculum: half the steps each",
+    ),
+    Arm("clip", ("clip",), about="image-text only"),
+    Arm("4-tower", ("4-tower",), about="four towers from the start"),
+    Arm("4-tower+composed", ("4-tower+composed",), about="and photo + words against product"),
+    Arm("3-tower, titles shuffled", ("3-tower",), "shuffled", about="control: language that says nothing"),
+    Arm("3-tower, category labels", ("3-tower",), "categories", about="control: the category word instead of a title"),
+    Arm("3-tower, free proxies", ("3-tower",), "proxies", about="control: a learnable vector per product, no language"),
+    Arm("dml, twice the steps", ("dml",), budget=2, about="control: only more gradient"),
+    Arm("3-tower, MiniLM", ("3-tower",), "minilm", about="a frozen pretrained transformer reads the titles"),
+)
+
+PRIMARY_SEEDS = range(8)
+OTHER_SEEDS = range(3)
+
+
+def arm_named(name: str) -> Arm:
+    """Look an arm up."""
+    return next(arm for arm in ARMS if arm.name == name)
+
+
+def seeds(arm: Arm) -> range:
+    """The claim needs eight seeds to be tested; three show what a control does."""
+    return PRIMARY_SEEDS if arm.primary else OTHER_SEEDS

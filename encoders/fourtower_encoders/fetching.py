@@ -1,0 +1,232 @@
+"""Fetches picture files over HTTP(S), within the bounds of a FetchPolicy.
+
+Redirects are followed here, each hop vetted like the first; retries depend on what went wrong; no
+cookies, no proxies, no compressed answers. The connection rules are in `vetted_network`.
+"""
+
+from __future__ import annotations
+
+import random
+import re
+import ssl
+import time
+from collections.abc import Callable
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from email.utils import parsedate_to_datetime
+from importlib.metadata import PackageNotFoundError, version
+from types import TracebackType
+from typing import Self, TypeVar
+
+import certifi
+import httpcore
+
+from fourtower_encoders.errors import ImageRejected, ImageUnavailable
+from fourtower_encoders.fetch_policy import FetchPolicy, Target
+from fourtower_encoders.vetted_network import Deadline, Resolver, VettedNetwork, resolve
+
+__all__ = ["FetchPolicy", "Fetched", "ImageFetcher"]
+
+_REDIRECTS = {301, 302, 303, 307, 308}
+_PASSING = {408, 425, 429}
+_UNNAMED_TYPES = {"", "application/octet-stream", "binary/octet-stream"}
+_ETAG = re.compile(r'(?:W/)?"[\x21\x23-\x7e]*"')
+_FAILURES = (httpcore.TimeoutException, httpcore.NetworkError, httpcore.ProtocolError)
+_T = TypeVar("_T")
+
+
+@dataclass(frozen=True)
+class Fetched:
+    """The answer to a conditional request."""
+
+    data: bytes | None
+    """None: unchanged since the etag that was passed."""
+    etag: str | None
+    """What to pass next time; None if the host sends none."""
+
+
+class _Passing(Exception):
+    """Something that may go well in a moment."""
+
+    def __init__(self, reason: str, wait_s: float = 0.0, *, retry: bool = True) -> None:
+        super().__init__(reason)
+        self.wait_s = wait_s
+        self.retry = retry
+
+
+class ImageFetcher:
+    """Fetches pictures; safe to use from many threads at once. Use it as a context manager, or close it.
+
+    Args:
+        policy: what may be fetched.
+        resolver: from a host and port to addresses; the system's own by default.
+    """
+
+    def __init__(self, policy: FetchPolicy, *, resolver: Resolver = resolve) -> None:
+        self._policy = policy
+        self._deadline = Deadline()
+        self._agent = f"fourtower/{_own_version()}"
+        self._pool = httpcore.ConnectionPool(
+            ssl_context=_ssl_context(policy),
+            max_connections=policy.max_connections,
+            keepalive_expiry=30.0,
+            network_backend=VettedNetwork(policy, self._deadline, resolver),
+        )
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        self.close()
+
+    def close(self) -> None:
+        """Close all connections."""
+        self._pool.close()
+
+    def fetch(self, url: str) -> bytes:
+        """Get the bytes of one picture file; they are not decoded yet.
+
+        Raises:
+            ImageRejected: the policy, or the answer (4xx, too big, no picture), says no for good.
+            ImageUnavailable: timeouts, failures of network or host: try again later.
+        """
+        data = self.fetch_if_changed(url, None).data
+        assert data is not None  # "not modified" only answers a condition
+        return data
+
+    def fetch_if_changed(self, url: str, etag: str | None) -> Fetched:
+        """Get one picture file unless the host says that it still has this etag.
+
+        Args:
+            url: what to fetch.
+            etag: from an earlier answer, quotes included; anything malformed is as good as None.
+
+        Raises:
+            ImageRejected: see `fetch`.
+            ImageUnavailable: see `fetch`.
+        """
+        target = self._policy.target(url)
+        condition = etag if etag is not None and _ETAG.fullmatch(etag) else None
+        with self._deadline.within(self._policy.deadline_s):
+            return self._retrying(lambda: self._follow(target, condition), target)
+
+    def _retrying(self, attempt: Callable[[], _T], target: Target) -> _T:
+        for number in range(self._policy.retries + 1):
+            try:
+                return attempt()
+            except _Passing as error:
+                last, wait_s = error, max(error.wait_s, self._backoff_s(number))
+            if not last.retry or number == self._policy.retries or wait_s >= self._deadline.left_s():
+                break
+            time.sleep(wait_s)
+        raise ImageUnavailable(f"{target} could not be fetched after {number + 1} attempts: {last}.") from last
+
+    def _backoff_s(self, number: int) -> float:
+        return self._policy.backoff_s * 2.0**number * random.uniform(0.5, 1.5)
+
+    def _follow(self, target: Target, condition: str | None) -> Fetched:
+        for _ in range(self._policy.max_redirects + 1):
+            answer = self._ask(target, condition)
+            if isinstance(answer, Fetched):
+                return answer
+            target = self._policy.target(answer, base=target)
+        raise ImageRejected(
+            f"{target} comes after more than {self._policy.max_redirects} redirects; link the picture itself."
+        )
+
+    def _ask(self, target: Target, condition: str | None) -> Fetched | str:
+        """One request: the picture, or where it has gone."""
+        try:
+            with self._pool.stream(
+                "GET", _httpcore_url(target), headers=self._headers(target, condition), extensions=self._timeouts()
+            ) as response:
+                return self._judge(response, target, condition)
+        except _FAILURES as error:
+            cause = error.args[0] if error.args else None
+            retry = not isinstance(cause, ssl.SSLCertVerificationError)
+            raise _Passing(f"{type(error).__name__} ({error})", retry=retry) from error
+
+    def _headers(self, target: Target, condition: str | None) -> list[tuple[str | bytes, str | bytes]]:
+        headers: list[tuple[str | bytes, str | bytes]] = [
+            ("Host", target.authority),
+            ("User-Agent", self._agent),
+            ("Accept", "image/jpeg, image/png, image/webp, image/gif"),
+            ("Accept-Encoding", "identity"),
+        ]
+        return headers if condition is None else [*headers, ("If-None-Match", condition)]
+
+    def _timeouts(self) -> dict[str, dict[str, float]]:
+        read_s = self._policy.read_timeout_s
+        pool_s = max(self._deadline.left_s(), 0.0)
+        return {"timeout": {"connect": self._policy.connect_timeout_s, "read": read_s, "write": read_s, "pool": pool_s}}
+
+    def _judge(self, response: httpcore.Response, target: Target, condition: str | None) -> Fetched | str:
+        status = response.status
+        location = _header(response, "location")
+        if status in _REDIRECTS and location:
+            return location
+        if status == 304 and condition is not None:
+            return Fetched(None, _header(response, "etag") or condition)
+        if status in _PASSING or status >= 500:
+            raise _Passing(f"the host answers {status}", _retry_after_s(_header(response, "retry-after")))
+        if status != 200:
+            raise ImageRejected(f"{target} can't be had: the host answers {status}.")
+        return Fetched(self._body(response, target), _header(response, "etag") or None)
+
+    def _body(self, response: httpcore.Response, target: Target) -> bytes:
+        kind = _header(response, "content-type").partition(";")[0].strip().lower()
+        if not kind.startswith("image/") and kind not in _UNNAMED_TYPES:
+            raise ImageRejected(f"{target} is not a picture: the host calls it {kind[:80]!r}.")
+        if _header(response, "content-encoding").lower() not in {"", "identity"}:
+            raise ImageRejected(f"{target} comes compressed although that was not asked for.")
+        announced = _header(response, "content-length")
+        self._check_size(int(announced) if announced.isdecimal() else 0, target)
+        data = bytearray()
+        for piece in response.iter_stream():
+            data += piece
+            self._check_size(len(data), target)
+        return bytes(data)
+
+    def _check_size(self, size: int, target: Target) -> None:
+        if size > self._policy.max_bytes:
+            raise ImageRejected(f"{target} has more than max_bytes = {self._policy.max_bytes}; link a smaller picture.")
+
+
+def _httpcore_url(target: Target) -> httpcore.URL:
+    return httpcore.URL(scheme=target.scheme, host=target.host, port=target.port, target=target.path)
+
+
+def _header(response: httpcore.Response, name: str) -> str:
+    """One header's value, empty if it is missing; a header may hold any bytes."""
+    wanted = name.encode()
+    return next(
+        (value.decode("utf-8", "replace").strip() for key, value in response.headers if key.lower() == wanted), ""
+    )
+
+
+def _retry_after_s(value: str) -> float:
+    """Seconds that the host asks to wait, given as a number or a date; 0 if it says nothing sensible."""
+    if value.isdecimal() and len(value) <= 9:
+        return float(value)
+    try:
+        moment = parsedate_to_datetime(value)
+    except (ValueError, OverflowError, IndexError, TypeError):  # the standard parser trips over some dates
+        return 0.0
+    aware = moment if moment.tzinfo else moment.replace(tzinfo=UTC)
+    return max((aware - datetime.now(UTC)).total_seconds(), 0.0)
+
+
+def _ssl_context(policy: FetchPolicy) -> ssl.SSLContext:
+    context = ssl.create_default_context(cafile=certifi.where())
+    if policy.ca_file is not None:
+        context.load_verify_locations(policy.ca_file)
+    return context
+
+
+def _own_version() -> str:
+    try:
+        return version("fourtower")
+    except PackageNotFoundError:  # run from a source tree
+        return "0"

@@ -1,0 +1,94 @@
+"""Turns a CLIP or SigLIP checkpoint of transformers into a Fourtower checkpoint."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from pathlib import Path
+from tempfile import TemporaryDirectory
+from typing import Any, Literal, NamedTuple, cast
+
+from fourtower_encoders.backends import resolve
+from fourtower_encoders.backends.resolve import published_preprocess
+from fourtower_encoders.backends.source import read_config, read_tokenizer
+from fourtower_encoders.checkpoint import TOKENIZER, Checkpoint
+from fourtower_encoders.config import TowerConfig, TransformersText, VisionTransformer
+from fourtower_encoders.errors import InvalidConfig
+from fourtower_encoders.joint import QueryParams
+from fourtower_encoders.model import FourTower
+from fourtower_encoders.saving import save_checkpoint
+from fourtower_encoders.tokens import Tokenizer, build_tokenizer
+from fourtower_encoders.weights import Precision
+
+Fit = Callable[[FourTower, Tokenizer], QueryParams]
+"""Sets the role means of the towers from data, and returns the query numbers fitted on it."""
+
+
+class Imported(NamedTuple):
+    """Towers made from somebody else's checkpoint, not saved yet."""
+
+    model: FourTower
+    tokenizer_json: str
+    family: str
+
+
+def import_model(source: Path, out: Path, *, fit: Fit | None = None, precision: Precision = "float32") -> Checkpoint:
+    """Make a Fourtower checkpoint that embeds exactly as the given model does.
+
+    Args:
+        source: a CLIP or SigLIP model in a local folder, as transformers saves it.
+        out: where to put the checkpoint.
+        fit: fits means and query numbers on data; without it the means are zero and the numbers are the
+            stated defaults, marked as not fitted.
+        precision: how weights are stored.
+
+    Raises:
+        InvalidConfig: the folder holds another kind of model, or one whose pictures are prepared in a way
+            that can't be reproduced.
+    """
+    imported = read_model(source)
+    with TemporaryDirectory() as scratch:
+        tokenizer_file = Path(scratch) / TOKENIZER
+        tokenizer_file.write_text(imported.tokenizer_json, "utf-8")
+        params = QueryParams()
+        if fit is not None:
+            params = fit(imported.model, build_tokenizer(imported.model.config.text, tokenizer_file))
+        return save_checkpoint(
+            out,
+            imported.model,
+            params,
+            tokenizer_file=tokenizer_file,
+            provenance={"imported": {"family": imported.family, "name": source.resolve().name}},
+            precision=precision,
+        )
+
+
+def read_model(source: Path) -> Imported:
+    """Read towers with their weights; nothing is written.
+
+    Raises:
+        InvalidConfig: see `import_model`.
+    """
+    if not source.is_dir():
+        raise InvalidConfig(f"There is no folder {source}; pass a folder with a CLIP or SigLIP model.")
+    described = read_config(str(source))
+    if described.model_type not in ("clip", "siglip"):
+        raise InvalidConfig(
+            f"{source} holds a '{described.model_type}' model; only clip and siglip can be imported whole."
+        )
+    config = resolve(_tower_config(str(source), described))
+    return Imported(FourTower(config).eval(), read_tokenizer(str(source))[0], described.model_type)
+
+
+def _tower_config(source: str, described: Any) -> TowerConfig:
+    family = cast(Literal["clip", "siglip"], described.model_type)
+    text_kind = cast(Literal["clip-text", "siglip-text"], f"{family}-text")
+    image = VisionTransformer(kind=family, source=source)
+    length = described.text_config.max_position_embeddings
+    dim = described.projection_dim if family == "clip" else described.vision_config.hidden_size
+    return TowerConfig(
+        image=image,
+        text=TransformersText(kind=text_kind, source=source, max_tokens=length),
+        preprocess=published_preprocess(image),
+        dim=dim,
+        head="none",
+    )

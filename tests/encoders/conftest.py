@@ -1,0 +1,127 @@
+"""Tiny models of every kind of back-end, made from scratch once per session; nothing is fetched."""
+
+from __future__ import annotations
+
+import io
+import string
+from collections.abc import Callable
+from pathlib import Path
+
+import numpy as np
+import pytest
+from PIL import Image
+
+WORDS = ("red", "shoe", "green", "mug", "leather", "bag", "small", "lamp")
+
+
+def _vocabulary(start: list[str], *, suffix: str = "", middle: str = "") -> dict[str, int]:
+    letters = list(string.ascii_lowercase + string.digits)
+    pieces = [*start, *(f"{word}{suffix}" for word in WORDS), *letters, *(f"{middle}{c}{suffix}" for c in letters)]
+    return {piece: number for number, piece in enumerate(dict.fromkeys(pieces))}
+
+
+def _enliven(model) -> None:
+    """Widen random weights, so that different inputs give clearly different outputs."""
+    import torch
+
+    generator = torch.Generator().manual_seed(5)
+    with torch.no_grad():
+        for parameter in model.parameters():
+            parameter += 0.15 * torch.randn(parameter.shape, generator=generator)
+
+
+@pytest.fixture(scope="session")
+def jpeg() -> Callable[..., bytes]:
+    """Makes a JPEG of smooth colours: `jpeg(seed, size=(w, h))`."""
+
+    def make(seed: int, size: tuple[int, int] = (90, 60), format: str = "JPEG") -> bytes:
+        noise = np.random.default_rng(seed).integers(0, 256, (5, 6, 3), dtype=np.uint8)
+        buffer = io.BytesIO()
+        Image.fromarray(noise).resize(size, Image.Resampling.BICUBIC).save(buffer, format, quality=92)
+        return buffer.getvalue()
+
+    return make
+
+
+@pytest.fixture(scope="session")
+def bert_source(tmp_path_factory) -> Path:
+    """A transformers folder with a two-layer BERT and its WordPiece tokenizer."""
+    import torch
+    from tokenizers import Tokenizer, models, normalizers, pre_tokenizers, processors
+    from transformers import BertConfig, BertModel, PreTrainedTokenizerFast
+
+    vocabulary = _vocabulary(["[PAD]", "[UNK]", "[CLS]", "[SEP]"], middle="##")
+    tokenizer = Tokenizer(models.WordPiece(vocabulary, unk_token="[UNK]"))
+    tokenizer.normalizer = normalizers.BertNormalizer()
+    tokenizer.pre_tokenizer = pre_tokenizers.BertPreTokenizer()
+    tokenizer.post_processor = processors.BertProcessing(("[SEP]", 3), ("[CLS]", 2))
+    folder = tmp_path_factory.mktemp("bert")
+    wrapped = PreTrainedTokenizerFast(
+        tokenizer_object=tokenizer, pad_token="[PAD]", unk_token="[UNK]", cls_token="[CLS]", sep_token="[SEP]"
+    )
+    wrapped.save_pretrained(folder)
+    torch.manual_seed(1)
+    config = BertConfig(
+        vocab_size=len(vocabulary),
+        hidden_size=32,
+        num_hidden_layers=2,
+        num_attention_heads=2,
+        intermediate_size=48,
+        max_position_embeddings=24,
+    )
+    model = BertModel(config)
+    _enliven(model)
+    model.save_pretrained(folder)
+    return folder
+
+
+@pytest.fixture(scope="session")
+def clip_source(tmp_path_factory) -> Path:
+    """A transformers folder with a tiny CLIP, its tokenizer and its image settings."""
+    import torch
+    from tokenizers import pre_tokenizers
+    from transformers import CLIPConfig, CLIPImageProcessor, CLIPModel, CLIPTokenizer
+
+    alphabet = sorted(pre_tokenizers.ByteLevel.alphabet())
+    pieces = [*alphabet, *(f"{c}</w>" for c in alphabet), "<|startoftext|>", "<|endoftext|>"]
+    folder = tmp_path_factory.mktemp("clip")
+    CLIPTokenizer(vocab={piece: n for n, piece in enumerate(pieces)}, merges=[]).save_pretrained(folder)
+    CLIPImageProcessor(size={"shortest_edge": 36}, crop_size={"height": 32, "width": 32}).save_pretrained(folder)
+    torch.manual_seed(2)
+    layers = {"hidden_size": 32, "num_hidden_layers": 2, "num_attention_heads": 2, "intermediate_size": 48}
+    ends = {"bos_token_id": len(pieces) - 2, "eos_token_id": len(pieces) - 1}
+    text = layers | ends | {"vocab_size": len(pieces), "max_position_embeddings": 40}
+    vision = layers | {"image_size": 32, "patch_size": 8}
+    model = CLIPModel(CLIPConfig(text_config=text, vision_config=vision, projection_dim=24))
+    _enliven(model)
+    model.save_pretrained(folder)
+    return folder
+
+
+@pytest.fixture(scope="session")
+def siglip_source(tmp_path_factory) -> Path:
+    """A transformers folder with a tiny SigLIP, its tokenizer and its image settings."""
+    import torch
+    from tokenizers import Tokenizer, models, normalizers, pre_tokenizers, processors
+    from transformers import PreTrainedTokenizerFast, SiglipConfig, SiglipImageProcessor, SiglipModel
+
+    vocabulary = _vocabulary(["<unk>", "</s>"], middle="##")
+    tokenizer = Tokenizer(models.WordPiece(vocabulary, unk_token="<unk>"))
+    tokenizer.normalizer = normalizers.Lowercase()
+    tokenizer.pre_tokenizer = pre_tokenizers.Whitespace()
+    tokenizer.post_processor = processors.TemplateProcessing(
+        single="$A </s>", pair="$A $B </s>", special_tokens=[("</s>", 1)]
+    )
+    folder = tmp_path_factory.mktemp("siglip")
+    wrapped = PreTrainedTokenizerFast(tokenizer_object=tokenizer, pad_token="</s>", unk_token="<unk>", eos_token="</s>")
+    wrapped.save_pretrained(folder)
+    SiglipImageProcessor(size={"height": 32, "width": 32}).save_pretrained(folder)
+    torch.manual_seed(3)
+    layers = {"hidden_size": 32, "num_hidden_layers": 2, "num_attention_heads": 2, "intermediate_size": 48}
+    # The stated padding is wrong on purpose, as it is in published models: the tokenizer's counts.
+    text = layers | {"vocab_size": len(vocabulary), "max_position_embeddings": 16, "pad_token_id": 7}
+    vision = layers | {"image_size": 32, "patch_size": 8}
+    model = SiglipModel(SiglipConfig(text_config=text, vision_config=vision))
+    _enliven(model)
+    model.save_pretrained(folder)
+    return folder

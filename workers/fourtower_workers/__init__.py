@@ -1,0 +1,3 @@
+"""Where the packages meet: background workers and the `fourtower` command line."""
+
+__all__: list[str] = []

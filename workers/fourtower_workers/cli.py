@@ -1,0 +1,112 @@
+"""Assembles the `fourtower` command from the packages' own commands, each loaded only when it is called.
+
+Exit codes: 0 it worked, 1 something failed, 2 the call was wrong, 130 interrupted.
+"""
+
+from __future__ import annotations
+
+import os
+import sys
+from importlib import import_module
+from typing import Annotated, Any, NamedTuple
+
+import typer
+from typer.core import TyperCommand, TyperGroup
+
+from fourtower_encoders.errors import EncoderError, InvalidConfig
+
+
+class Entry(NamedTuple):
+    """Where a command lives, and its line in `fourtower --help`."""
+
+    target: str
+    """`module:attribute`, a function or a `typer.Typer`."""
+    short_help: str
+    """The first line of the command's own help, repeated here so that listing loads nothing."""
+
+
+COMMANDS: dict[str, Entry] = {
+    "demo": Entry("fourtower_encoders.demo_cli:demo", "Draw a small catalog and search it by photo."),
+    "synth": Entry("fourtower_encoders.synth_cli:synth", "Draw a synthetic street-to-shop catalog."),
+    "train": Entry("fourtower_encoders.train_cli:train", "Train the towers on a data folder."),
+    "evaluate": Entry("fourtower_encoders.evaluate_cli:evaluate", "Measure a checkpoint on a data folder."),
+    "model": Entry("fourtower_encoders.model_cli:app", "Import and inspect checkpoints."),
+}
+
+
+class LazyCommands(TyperGroup):
+    """A group that lists its commands from the table and loads the one that is called."""
+
+    def __init__(self, **settings: Any) -> None:
+        super().__init__(**settings)
+        for name, entry in COMMANDS.items():
+            self.add_command(TyperCommand(name, help=entry.short_help))
+
+    def resolve_command(self, ctx: Any, args: list[str]) -> tuple[str | None, Any, list[str]]:
+        """Find the command as the base class does, then put the real one in place of its listing."""
+        name, listed, rest = super().resolve_command(ctx, args)
+        return name, load_command(name) if name else listed, rest
+
+
+def load_command(name: str) -> TyperCommand | TyperGroup:
+    """Import one command of the table and make it ready to be called."""
+    module, attribute = COMMANDS[name].target.split(":")
+    found = getattr(import_module(module), attribute)
+    if isinstance(found, typer.Typer):
+        group = typer.main.get_group(found)
+        group.name = name
+        group.no_args_is_help = True
+        return group
+    single = typer.Typer(add_completion=False)
+    single.command(name)(found)
+    command = typer.main.get_command(single)
+    if not isinstance(command, TyperCommand):
+        raise TypeError(f"{COMMANDS[name].target} is not a function")
+    return command
+
+
+def _print_version(wanted: bool) -> None:
+    if wanted:
+        from importlib.metadata import version
+
+        print(f"fourtower {version('fourtower')}")
+        raise typer.Exit
+
+
+app = typer.Typer(name="fourtower", cls=LazyCommands, no_args_is_help=True)
+
+
+@app.callback()
+def fourtower(
+    version: Annotated[
+        bool,
+        typer.Option("--version", callback=_print_version, is_eager=True, help="Print the version and stop."),
+    ] = False,
+) -> None:
+    """Multimodal product search: find products by photo, by words, or by both.
+
+    \b
+    Example:
+      fourtower demo --out demo
+    """
+
+
+def main() -> None:
+    """Run the command line and exit; what went wrong is one sentence on stderr."""
+    try:
+        typer.main.get_command(app)(prog_name="fourtower")
+    except (EncoderError, OSError) as error:
+        if os.environ.get("FOURTOWER_DEBUG"):
+            raise
+        print(f"fourtower: {error}", file=sys.stderr)
+        sys.exit(2 if isinstance(error, InvalidConfig) else 1)
+    finally:
+        _flush_quietly()
+
+
+def _flush_quietly() -> None:
+    """Write out what is left; a reader that went away (`| head`) is no error of ours."""
+    try:
+        sys.stdout.flush()
+    except BrokenPipeError:
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
