@@ -17,7 +17,8 @@ from fourtower_encoders.errors import ImageRejected
 ANY_PUBLIC = "*"
 MAX_URL_CHARACTERS = 8192
 _DEFAULT_PORTS = {"http": 80, "https": 443}
-_HOST = re.compile(r"(?=.{1,253}\Z)[a-z0-9_](?:[a-z0-9_-]*[a-z0-9_])?(?:\.[a-z0-9_](?:[a-z0-9_-]*[a-z0-9_])?)*")
+_LABEL = r"[a-z0-9_](?:[a-z0-9_-]{0,61}[a-z0-9_])?"
+_HOST = re.compile(rf"(?=.{{1,253}}\Z){_LABEL}(?:\.{_LABEL})*")
 _HOST_ENTRY = re.compile(rf"\*|(?:\*\.)?{_HOST.pattern}")
 _CONTROL = re.compile(r"[\x00-\x1f\x7f]")
 

@@ -14,19 +14,23 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from email.utils import parsedate_to_datetime
+from functools import lru_cache
 from importlib.metadata import PackageNotFoundError, version
+from pathlib import Path
 from types import TracebackType
 from typing import Self, TypeVar
 
 import certifi
 import httpcore
 
-from fourtower_encoders.errors import ImageRejected, ImageUnavailable
+from fourtower_encoders.connections import Connections
+from fourtower_encoders.errors import ImageRejected, ImageUnavailable, InvalidConfig
 from fourtower_encoders.fetch_policy import FetchPolicy, Target
 from fourtower_encoders.vetted_network import Deadline, Resolver, VettedNetwork, resolve
 
 __all__ = ["FetchPolicy", "Fetched", "ImageFetcher"]
 
+_KEEP_ALIVE_S = 30.0
 _REDIRECTS = {301, 302, 303, 307, 308}
 _PASSING = {408, 425, 429}
 _UNNAMED_TYPES = {"", "application/octet-stream", "binary/octet-stream"}
@@ -60,18 +64,18 @@ class ImageFetcher:
     Args:
         policy: what may be fetched.
         resolver: from a host and port to addresses; the system's own by default.
+
+    Raises:
+        InvalidConfig: the policy's `ca_file` can't be used.
     """
 
     def __init__(self, policy: FetchPolicy, *, resolver: Resolver = resolve) -> None:
         self._policy = policy
         self._deadline = Deadline()
         self._agent = f"fourtower/{_own_version()}"
-        self._pool = httpcore.ConnectionPool(
-            ssl_context=_ssl_context(policy),
-            max_connections=policy.max_connections,
-            keepalive_expiry=30.0,
-            network_backend=VettedNetwork(policy, self._deadline, resolver),
-        )
+        self._tls = _tls_context(policy.ca_file)
+        self._network = VettedNetwork(policy, self._deadline, resolver)
+        self._connections = Connections(self._connection, most=policy.max_connections)
 
     def __enter__(self) -> Self:
         return self
@@ -83,7 +87,7 @@ class ImageFetcher:
 
     def close(self) -> None:
         """Close all connections."""
-        self._pool.close()
+        self._connections.close()
 
     def fetch(self, url: str) -> bytes:
         """Get the bytes of one picture file; they are not decoded yet.
@@ -138,10 +142,13 @@ class ImageFetcher:
 
     def _ask(self, target: Target, condition: str | None) -> Fetched | str:
         """One request: the picture, or where it has gone."""
+        url = httpcore.URL(scheme=target.scheme, host=target.host, port=target.port, target=target.path)
+        headers, timeouts = self._headers(target, condition), self._timeouts()
         try:
-            with self._pool.stream(
-                "GET", _httpcore_url(target), headers=self._headers(target, condition), extensions=self._timeouts()
-            ) as response:
+            with (
+                self._connections.to(url.origin, timeout_s=self._deadline.left_s()) as connection,
+                connection.stream("GET", url, headers=headers, extensions=timeouts) as response,
+            ):
                 return self._judge(response, target, condition)
         except _FAILURES as error:
             cause = error.args[0] if error.args else None
@@ -158,9 +165,11 @@ class ImageFetcher:
         return headers if condition is None else [*headers, ("If-None-Match", condition)]
 
     def _timeouts(self) -> dict[str, dict[str, float]]:
-        read_s = self._policy.read_timeout_s
-        pool_s = max(self._deadline.left_s(), 0.0)
-        return {"timeout": {"connect": self._policy.connect_timeout_s, "read": read_s, "write": read_s, "pool": pool_s}}
+        connect_s, read_s = self._policy.connect_timeout_s, self._policy.read_timeout_s
+        return {"timeout": {"connect": connect_s, "read": read_s, "write": read_s}}
+
+    def _connection(self, origin: httpcore.Origin) -> httpcore.HTTPConnection:
+        return httpcore.HTTPConnection(origin, self._tls, keepalive_expiry=_KEEP_ALIVE_S, network_backend=self._network)
 
     def _judge(self, response: httpcore.Response, target: Target, condition: str | None) -> Fetched | str:
         status = response.status
@@ -194,10 +203,6 @@ class ImageFetcher:
             raise ImageRejected(f"{target} has more than max_bytes = {self._policy.max_bytes}; link a smaller picture.")
 
 
-def _httpcore_url(target: Target) -> httpcore.URL:
-    return httpcore.URL(scheme=target.scheme, host=target.host, port=target.port, target=target.path)
-
-
 def _header(response: httpcore.Response, name: str) -> str:
     """One header's value, empty if it is missing; a header may hold any bytes."""
     wanted = name.encode()
@@ -218,10 +223,15 @@ def _retry_after_s(value: str) -> float:
     return max((aware - datetime.now(UTC)).total_seconds(), 0.0)
 
 
-def _ssl_context(policy: FetchPolicy) -> ssl.SSLContext:
+@lru_cache(maxsize=8)
+def _tls_context(ca_file: Path | None) -> ssl.SSLContext:
+    """Loading the public roots takes some 50 ms, so fetchers share what comes of it."""
     context = ssl.create_default_context(cafile=certifi.where())
-    if policy.ca_file is not None:
-        context.load_verify_locations(policy.ca_file)
+    if ca_file is not None:
+        try:
+            context.load_verify_locations(ca_file)
+        except OSError as error:
+            raise InvalidConfig(f"ca_file {str(ca_file)!r} is no readable PEM file of certificates.") from error
     return context
 
 

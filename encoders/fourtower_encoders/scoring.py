@@ -63,7 +63,9 @@ def score(embedded: EmbeddedDataset, params: QueryParams) -> Evaluation:
     """
     dataset, rows, labels = embedded.dataset, embedded.rows(params), Labels.of(embedded.dataset.products)
     values, ranking = _score_photos(embedded, rows, labels, params.weights)
-    plain, _ = _score_photos(embedded, rows, labels, params.weights.model_copy(update={"it": 0.0}))
+    # Here a text must not stand in for a missing picture either.
+    pictured = embedded.rows(params.model_copy(update={"kappa_image": 0.0}))
+    plain, _ = _score_photos(embedded, pictured, labels, params.weights.model_copy(update={"it": 0.0}))
     by_task, rankings = score_tasks(embedded, rows, params.weights, depth=DEPTH)
     values |= {IMAGE_ONLY + name: figure for name, figure in plain.items()} | by_task
     return Evaluation(

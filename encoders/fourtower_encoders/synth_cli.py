@@ -8,7 +8,7 @@ import time
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated
+from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
@@ -71,7 +71,7 @@ def _progress_bar(total: int) -> Iterator[Progress]:
 
 def _report(out: Path, summary: CatalogSummary, seconds: float, *, as_json: bool) -> None:
     """Say what was written and how fast."""
-    facts = {
+    facts: dict[str, Any] = {
         "folder": str(out),
         "products": summary.products,
         "catalog_images": summary.catalog_images,
@@ -82,6 +82,7 @@ def _report(out: Path, summary: CatalogSummary, seconds: float, *, as_json: bool
     if as_json:
         typer.echo(json.dumps(facts, indent=2))
         return
+    facts["tasks"] = {split: sum(kinds.values()) for split, kinds in summary.tasks.items()}
     for name, value in facts.items():
-        shown = ", ".join(f"{count} {what}" for what, count in value.items()) if isinstance(value, dict) else value
+        shown = ", ".join(f"{count} {split}" for split, count in value.items()) if isinstance(value, dict) else value
         typer.echo(f"{name.replace('_', ' '):16}{shown}")

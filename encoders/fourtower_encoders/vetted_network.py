@@ -123,8 +123,13 @@ class _BoundedStream(httpcore.NetworkStream):
     def start_tls(
         self, ssl_context: ssl.SSLContext, server_hostname: str | None = None, timeout: float | None = None
     ) -> httpcore.NetworkStream:
-        cap = self._deadline.cap(timeout, httpcore.ConnectTimeout)
-        return _BoundedStream(self._stream.start_tls(ssl_context, server_hostname, cap), self._deadline)
+        try:
+            cap = self._deadline.cap(timeout, httpcore.ConnectTimeout)
+            secured = self._stream.start_tls(ssl_context, server_hostname, cap)
+        except BaseException:
+            self._stream.close()  # nobody else knows of it yet
+            raise
+        return _BoundedStream(secured, self._deadline)
 
     def get_extra_info(self, info: str) -> Any:
         return self._stream.get_extra_info(info)

@@ -27,7 +27,7 @@ def _enliven(model) -> None:
     generator = torch.Generator().manual_seed(5)
     with torch.no_grad():
         for parameter in model.parameters():
-            parameter += 0.15 * torch.randn(parameter.shape, generator=generator)
+            parameter.add_(torch.randn(parameter.shape, generator=generator), alpha=0.15)
 
 
 @pytest.fixture(scope="session")
@@ -125,3 +125,59 @@ def siglip_source(tmp_path_factory) -> Path:
     _enliven(model)
     model.save_pretrained(folder)
     return folder
+
+
+@pytest.fixture(scope="session")
+def checkpoints(tmp_path_factory, request) -> Callable[[str], Path]:
+    """Saves towers of a kind, with means that are not zero, at their first use: `checkpoints("small")`."""
+    made: dict[str, Path] = {}
+
+    def make(kind: str) -> Path:
+        if kind not in made:
+            folder = tmp_path_factory.mktemp("checkpoint") / kind
+            _save(kind, folder, request)
+            made[kind] = folder
+        return made[kind]
+
+    return make
+
+
+def _save(kind: str, folder: Path, request) -> None:
+    import torch
+
+    from fourtower_encoders.backends import resolve
+    from fourtower_encoders.backends.source import read_tokenizer
+    from fourtower_encoders.config import Preprocess, SmallResNet, TimmImage, TowerConfig, TransformersText
+    from fourtower_encoders.importing import import_model
+    from fourtower_encoders.joint import QueryParams
+    from fourtower_encoders.model import FourTower
+    from fourtower_encoders.saving import save_checkpoint
+
+    def fit(model, tokenizer):
+        generator = torch.Generator().manual_seed(7)
+        for role in ("query_image", "product_image", "query_text", "product_text"):
+            getattr(model, f"mean_{role}").copy_(torch.randn(model.config.dim, generator=generator) / 8)
+        return QueryParams(fitted=True)
+
+    if kind in ("clip", "siglip"):
+        import_model(request.getfixturevalue(f"{kind}_source"), folder, fit=fit)
+        return
+    torch.manual_seed(4)
+    tokenizer_file = None
+    if kind == "small":
+        config = TowerConfig(image=SmallResNet(width=8), preprocess=Preprocess(size=32), dim=16)
+    else:
+        source = request.getfixturevalue("bert_source")
+        tokenizer_file = folder.with_suffix(".json")
+        tokenizer_file.write_text(read_tokenizer(str(source))[0])
+        config = TowerConfig(
+            image=TimmImage(name="test_vit"),
+            text=TransformersText(source=str(source), max_tokens=16),
+            preprocess=Preprocess(size=160, resize="crop", crop_pct=0.9, interpolation="bicubic"),
+            dim=24,
+            head="mlp",
+            heads_per_role=True,
+        )
+    model = FourTower(resolve(config)).eval()
+    _enliven(model)
+    save_checkpoint(folder, model, fit(model, None), tokenizer_file=tokenizer_file)

@@ -158,6 +158,15 @@ def test_the_image_only_figures_ignore_the_products_text(embedded):
     assert figures["image-image only/MRR"] == pytest.approx(1 / 5)
 
 
+def test_in_image_only_figures_no_text_stands_in_for_a_missing_picture(embedded):
+    # p3 has no picture; half its text would otherwise be compared with the photo.
+    pairs = [Pair(query_image="blue bag.png", product_id="p3")]
+    params = QueryParams(weights=Weights(it=0.0), kappa_image=2.0)
+    figures = score(_embed_pairs(embedded, pairs), params).figures()
+    assert figures["MRR"] == 1
+    assert figures["image-image only/MRR"] == pytest.approx(1 / 5)
+
+
 def test_params_fill_in_missing_halves(embedded):
     filled = embedded.rows(QueryParams(kappa_image=0.5))
     np.testing.assert_allclose(filled[3, :6], 0.5 * embedded.product_text[3])

@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 import json
+import re
 import subprocess
 import sys
 from pathlib import Path
@@ -34,7 +35,7 @@ def test_json_counts_what_lies_in_the_folder(tmp_path: Path) -> None:
 def test_the_table_names_the_folder_and_the_splits(tmp_path: Path) -> None:
     out = run("--out", str(tmp_path), *SMALL, "--seed", "3")
     assert str(tmp_path) in out
-    assert "train" in out
+    assert re.search(r"products +\d+ train, \d+ val, \d+ test", out)
 
 
 def test_a_folder_in_use_is_refused_unless_forced(tmp_path: Path) -> None:

@@ -65,9 +65,7 @@ def architecture_of(config: VisionTransformer | TransformersText) -> Any:
     whole = read_config(config.source)
     family = config.kind.removesuffix("-text")
     if whole.model_type != family:
-        raise InvalidConfig(
-            f"{config.source} holds a '{whole.model_type}' model, not '{family}'; correct `kind`."
-        )
+        raise InvalidConfig(f"{config.source} holds a '{whole.model_type}' model, not '{family}'; correct `kind`.")
     half = whole.text_config if config.kind.endswith("-text") else whole.vision_config
     if family == "clip":
         half.projection_dim = whole.projection_dim  # the whole model's value is the one that it uses

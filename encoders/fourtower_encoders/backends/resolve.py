@@ -60,9 +60,7 @@ def _resolve_text(text: TextBackend) -> TextBackend:
         text = text.model_copy(update={"architecture": _read_text_architecture(text)})
     longest = text.architecture.get("max_position_embeddings")
     if longest is not None and text.max_tokens > longest:
-        raise InvalidConfig(
-            f"max_tokens {text.max_tokens} is more than the text network's {longest} positions."
-        )
+        raise InvalidConfig(f"max_tokens {text.max_tokens} exceeds the text network's {longest} positions.")
     return text
 
 
@@ -110,9 +108,7 @@ def _timm_preprocess(name: str) -> Preprocess:
 def _transformers_preprocess(source: str, settings: dict[str, Any]) -> Preprocess:
     resampling = _RESAMPLING.get(int(settings.get("resample", 3)))
     if resampling is None or not (settings.get("do_resize") and settings.get("do_normalize")):
-        raise InvalidConfig(
-            f"The preprocessing of {source} is none of ours: resize bilinear or bicubic, normalise."
-        )
+        raise InvalidConfig(f"{source} prepares pictures in an unknown way, not by a bilinear or bicubic resize.")
     return Preprocess.model_validate(
         {
             "interpolation": resampling,
@@ -136,6 +132,4 @@ def _geometry(source: str, settings: dict[str, Any]) -> dict[str, Any]:
             }
     elif size.get("height") and size.get("height") == size.get("width"):
         return {"size": size["height"], "resize": "squash"}
-    raise InvalidConfig(
-        f"The network of {source} doesn't see squares (size {size}); such networks are not supported."
-    )
+    raise InvalidConfig(f"{source} doesn't look at squares (size {size}); such networks are not supported.")

@@ -86,9 +86,7 @@ def _tokenizer_file(source: str) -> tuple[str, int]:
 
     pad_id = Tokenizer.from_str(texts[0]).token_to_id(name) if name else None
     if pad_id is None:
-        raise InvalidConfig(
-            f"The tokenizer of {source} has no padding token; name one in tokenizer_config.json."
-        )
+        raise InvalidConfig(f"The tokenizer of {source} has no padding token; name one in tokenizer_config.json.")
     return texts[0], int(pad_id)
 
 
@@ -101,13 +99,9 @@ def _read(source: str, load: Callable[[], Any]) -> Any:
         raise
     except Exception as error:  # the hub's client, safetensors and torch raise a dozen unrelated classes
         local = Path(source).is_dir()
-        why = (
-            "is incomplete or damaged" if local else "is no folder, and the hub can't be reached or lacks it"
-        )
+        why = "is incomplete or damaged" if local else "is no folder, and the hub can't be reached or lacks it"
         details = next(iter(str(error).strip().splitlines()), type(error).__name__)
-        raise InvalidConfig(
-            f"'{source}' {why}; pass a local folder that transformers can read ({details})."
-        ) from error
+        raise InvalidConfig(f"'{source}' {why}; pass a local folder that transformers can read ({details}).") from error
 
 
 def _check_folder(source: str) -> None:
@@ -115,9 +109,7 @@ def _check_folder(source: str) -> None:
         raise InvalidConfig("This network names no `source`; pass a local folder or a hub name.")
     looks_local = source.startswith((".", "/", "~", "\\")) or source.count("/") > 1
     if looks_local and not Path(source).is_dir():
-        raise InvalidConfig(
-            f"The folder {source} doesn't exist; pass a local folder or a hub name as `source`."
-        )
+        raise InvalidConfig(f"The folder {source} doesn't exist; pass a local folder or a hub name as `source`.")
 
 
 @contextmanager

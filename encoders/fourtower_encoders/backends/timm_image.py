@@ -40,9 +40,7 @@ def _create(config: TimmImage, *, pretrained: bool) -> Any:
         _check_weights(config.weights)
     overlay = {"file": config.weights} if config.weights else None
     try:
-        return _timm().create_model(
-            config.name, pretrained=True, num_classes=0, pretrained_cfg_overlay=overlay
-        )
+        return _timm().create_model(config.name, pretrained=True, num_classes=0, pretrained_cfg_overlay=overlay)
     except Exception as error:  # the hub's client, safetensors and torch raise a dozen unrelated classes
         origin = config.weights or "the model hub"
         raise InvalidConfig(

@@ -48,7 +48,5 @@ def architecture_of(config: TransformersText) -> Any:
         return transformers().AutoConfig.for_model(**config.architecture)
     described = read_config(config.source)
     if described.is_encoder_decoder or not hasattr(described, "hidden_size"):
-        raise InvalidConfig(
-            f"'{config.source}' is not a text encoder but '{described.model_type}'; choose another."
-        )
+        raise InvalidConfig(f"'{config.source}' is not a text encoder but '{described.model_type}'; choose another.")
     return described

@@ -23,7 +23,7 @@ class Artwork:
 
     size: int
     alpha: Floats  # [S, S]
-    details: Floats  # [S, S, 3], 0..1, parts whose colour never changes, gloss included
+    details: Floats  # [S, S, 3], 0..255, parts whose colour never changes, gloss included
     tint: Floats  # [S, S, 2], shaded cover of the light and of the strong colour
     pixels: NDArray[np.intp]  # [n], flat positions that show fabric
     fabric: Floats  # [n], shaded cover of the fabric there
@@ -110,7 +110,7 @@ class _Layers:
         return Artwork(
             size=self.size,
             alpha=self.alpha,
-            details=self.details,
+            details=self.details * 255,
             tint=self.tint,
             pixels=pixels,
             fabric=self.fabric.ravel()[pixels],
@@ -163,13 +163,13 @@ class _Layers:
         centre = float((cover * self.x).sum() / cover.sum())
         inside = cover > 0.5
         rows = np.flatnonzero(inside.any(axis=1))
-        half = (self.size - inside.argmax(axis=1) - inside[:, ::-1].argmax(axis=1)) / (2 * self.size)
-        ring, width = self.y, np.full_like(cover, half[rows].max())
-        for _ in range(3):
+        spans = self.size - inside.argmax(axis=1) - inside[:, ::-1].argmax(axis=1)
+        half = soften(spans[rows, None].astype(np.float32), self.size / 50)[:, 0] / (2 * self.size)
+        ring, width = self.y, np.full_like(cover, half.max())
+        for _ in range(4):
             side = np.clip((self.x - centre) / width, -0.995, 0.995)
-            ring = self.y - bow * np.sqrt(1 - side**2)
-            row = np.clip((ring * self.size).astype(np.intp), rows[0], rows[-1])
-            width = half[row]
+            ring = 0.5 * ring + 0.5 * (self.y - bow * np.sqrt(1 - side**2))  # half steps: no swinging
+            width = np.interp(ring * self.size - 0.5, rows, half)
         return np.asarray(side, np.float32), np.asarray(ring, np.float32)
 
 

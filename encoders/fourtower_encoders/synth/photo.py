@@ -26,19 +26,19 @@ def render_catalog(product: SynthProduct, view: int, size: int) -> Pixels:
         sheet = _posed(sheet, stream(product.seed, product.index, f"view {view}"))
     pixels = np.asarray(sheet, dtype=np.float32)
     ground = (255.0 - pixels[..., 3:]) * _backdrop(size)
-    return (pixels[..., :3] + ground + 0.5).clip(0, 255).astype(np.uint8)
+    return np.minimum(pixels[..., :3] + ground, 255).astype(np.uint8)
 
 
 def cutout(look: Look, art: Artwork, *, shadow: float) -> Image.Image:
     """Pour a product's pattern and colours into its silhouette: premultiplied `RGBa`, shadow as see-through black."""
     pair = COLOURS[look.colour]
     light, strong = np.array(pair.light, np.float32), np.array(pair.strong, np.float32)
-    rgb = art.details * np.float32(255) + art.tint @ np.stack([light, strong])  # [S, S, 3]
+    rgb = art.details + art.tint @ np.stack([light, strong])  # [S, S, 3]
     mix = _cloth(look, art)[:, None]  # [n, 1]
     rgb.reshape(-1, 3)[art.pixels] += art.fabric[:, None] * (light + mix * (strong - light))
     alpha = art.alpha + (1 - art.alpha) * art.shadow * np.float32(shadow)
     out = np.empty((art.size, art.size, 4), np.uint8)
-    out[..., :3] = np.clip(rgb, 0, art.alpha[..., None] * 255)
+    out[..., :3] = np.minimum(rgb, art.alpha[..., None] * 255)
     out[..., 3] = alpha * 255
     return Image.frombytes("RGBa", (art.size, art.size), out.tobytes())
 
@@ -63,7 +63,7 @@ def _posed(sheet: Image.Image, rng: np.random.Generator) -> Image.Image:
     mid = size / 2
     matrix = (cos, sin, mid - cos * (mid + shift_x) - sin * (mid + shift_y),
               -sin, cos, mid + sin * (mid + shift_x) - cos * (mid + shift_y))  # fmt: skip
-    return sheet.transform((size, size), Image.Transform.AFFINE, matrix, Image.Resampling.BICUBIC)
+    return sheet.transform((size, size), Image.Transform.AFFINE, matrix, Image.Resampling.BILINEAR)
 
 
 def _backdrop(size: int) -> Floats:

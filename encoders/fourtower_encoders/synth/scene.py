@@ -8,7 +8,7 @@ from typing import Any, TypeVar
 
 import numpy as np
 from numpy.typing import NDArray
-from PIL import Image, ImageDraw, ImageFilter
+from PIL import Image, ImageChops, ImageDraw, ImageFilter
 
 from fourtower_encoders.synth.palette import PALETTE, RGB
 from fourtower_encoders.synth.patterns import PATTERNS, Floats, tile
@@ -35,12 +35,9 @@ def paste_with_shadow(scene: Image.Image, piece: Image.Image, at: tuple[int, int
     """Lay an `RGBA` piece on the scene, its soft shadow to the lower right."""
     size = scene.width
     mask = piece.getchannel("A")
-    shadow = mask.point(_FAINT).filter(ImageFilter.BoxBlur(size / 48))
+    shadow = ImageChops.multiply(mask, Image.new("L", mask.size, 100)).filter(ImageFilter.BoxBlur(size / 48))
     scene.paste(SHADE, (at[0] + size // 48, at[1] + size // 32), shadow)
     scene.paste(piece, at, mask)
-
-
-_FAINT = [value * 2 // 5 for value in range(256)]
 
 
 def room(rng: np.random.Generator, size: int) -> tuple[Image.Image, int]:

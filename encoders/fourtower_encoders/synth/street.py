@@ -42,7 +42,7 @@ def _place(
     side = max(8, round(scale * size))
     sheet = sheet.resize((side, side), Image.Resampling.BICUBIC)
     turn = rng.uniform(-style.rotation_deg, style.rotation_deg)
-    pasted = sheet.rotate(turn, Image.Resampling.BICUBIC, expand=True).convert("RGBA")
+    pasted = sheet.rotate(turn, Image.Resampling.BILINEAR, expand=True).convert("RGBA")
     slack = 0.5 * (1 - scale) + 0.04
     x, y = (0.5 + rng.uniform(-slack, slack, 2)) * size
     scene.paste(pasted, (round(x - pasted.width / 2), round(y - pasted.height / 2)), pasted)
@@ -54,7 +54,7 @@ def _shoot(scene: Image.Image, rng: np.random.Generator, style: StreetStyle) -> 
     size = scene.width
     radius = rng.uniform(0, style.blur) * size / 100
     if radius > 0.25:
-        scene = scene.filter(ImageFilter.GaussianBlur(radius))
+        scene = scene.filter(ImageFilter.BoxBlur(3**0.5 * radius))
     gain = (rng.uniform(0.88, 1.12, 3) * rng.uniform(0.88, 1.18)).astype(np.float32)
     pixels = np.asarray(scene, dtype=np.float32) * gain
     pixels *= _vignette(size)

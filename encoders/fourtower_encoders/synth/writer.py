@@ -6,6 +6,7 @@ import hashlib
 import io
 import json
 import multiprocessing
+from collections import Counter
 from collections.abc import Callable, Iterable, Iterator
 from concurrent.futures import ProcessPoolExecutor
 from contextlib import contextmanager
@@ -34,7 +35,8 @@ class CatalogSummary:
     products: dict[str, int]
     catalog_images: int
     street_images: int
-    tasks: dict[str, int]
+    tasks: dict[str, dict[str, int]]
+    """How many of each kind, by split."""
 
     @property
     def images(self) -> int:
@@ -131,9 +133,9 @@ def _save(path: Path, pixels: Pixels, quality: int) -> str:
     return hashlib.sha256(buffer.getbuffer()).hexdigest()
 
 
-def _write_splits(out: Path, config: SynthConfig, products: list[SynthProduct]) -> dict[str, int]:
-    """The manifests of each split; returns how many tasks there are of each kind and split."""
-    counts: dict[str, int] = {}
+def _write_splits(out: Path, config: SynthConfig, products: list[SynthProduct]) -> dict[str, dict[str, int]]:
+    """The manifests of each split; returns how many tasks of each kind the evaluated splits have."""
+    counts: dict[str, dict[str, int]] = {}
     for split in SPLITS:
         members = [product for product in products if product.split == split]
         _write_lines(out / f"products.{split}.jsonl", map(_product_line, members))
@@ -142,9 +144,7 @@ def _write_splits(out: Path, config: SynthConfig, products: list[SynthProduct]) 
             continue
         tasks = make_tasks(members, per_kind=config.tasks_per_kind)
         _write_lines(out / f"tasks.{split}.jsonl", (task.model_dump(exclude_defaults=True) for task in tasks))
-        for task in tasks:
-            name = f"{split} {task.task}"
-            counts[name] = counts.get(name, 0) + 1
+        counts[split] = dict(Counter(task.task for task in tasks))
     return counts
 
 
@@ -183,7 +183,7 @@ def _event(product: SynthProduct, digests: list[str]) -> dict[str, Any]:
     }
 
 
-def _summary(config: SynthConfig, products: list[SynthProduct], tasks: dict[str, int]) -> CatalogSummary:
+def _summary(config: SynthConfig, products: list[SynthProduct], tasks: dict[str, dict[str, int]]) -> CatalogSummary:
     return CatalogSummary(
         products={split: sum(product.split == split for product in products) for split in SPLITS},
         catalog_images=sum(product.views for product in products),

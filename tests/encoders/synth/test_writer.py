@@ -92,6 +92,7 @@ def test_the_folder_records_what_made_it(folder: Path) -> None:
     assert SynthConfig.model_validate(record["config"]) == CONFIG
     assert record["counts"]["catalog_images"] == len(list((folder / "images").iterdir()))
     assert record["counts"]["street_images"] == len(list((folder / "street").iterdir()))
+    assert sum(record["counts"]["tasks"]["test"].values()) == len(lines(folder / "tasks.test.jsonl"))
     assert len(record["held_out_cells"]) == 18
     assert record["generator_version"] >= 1
 
