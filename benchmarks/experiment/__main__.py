@@ -3,15 +3,17 @@
 from __future__ import annotations
 
 import sys
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Annotated
 
 import torch
 import typer
 
-from benchmarks.experiment.arms import ARMS, Arm, arm_named, seeds
+from benchmarks.experiment.arms import ARMS, GROCERY_ARMS, GROCERY_SEEDS, Arm, arm_named, seeds
 from benchmarks.experiment.data import Splits, load_splits
-from benchmarks.experiment.protocol import SYNTHETIC, Protocol
+from benchmarks.experiment.grocery import lay_out
+from benchmarks.experiment.protocol import GROCERY, SYNTHETIC, Protocol
 from benchmarks.experiment.run import finished, run_arm
 from fourtower_encoders.synth import write_catalog
 
@@ -21,22 +23,23 @@ DATA = Path("data")
 
 @app.command()
 def run(
-    arms: Annotated[str, typer.Option(help="Comma-separated arms; empty for all, in order of importance.")] = "",
-    threads: Annotated[int, typer.Option(help="Processor threads of a run.")] = 0,
+    threads: Annotated[int, typer.Option(help="Processor threads of a run; 0 for all.")] = 0,
     share: Annotated[str, typer.Option(help="'0/2' and '1/2' split the runs between two processes.")] = "0/1",
+    grocery: Annotated[Path | None, typer.Option(help="Folder of the Grocery Store Dataset, for real photos.")] = None,
 ) -> None:
     """Make every run that has no result file yet."""
     if threads:
         torch.set_num_threads(threads)
-    todo = pending(SYNTHETIC, [arm_named(name.strip()) for name in arms.split(";")] if arms else list(ARMS))
     mine, of = (int(part) for part in share.split("/"))
-    splits = load_splits(synthetic_folder(SYNTHETIC), SYNTHETIC.towers)
-    work(SYNTHETIC, splits, todo[mine::of])
+    if todo := pending(SYNTHETIC, ARMS)[mine::of]:
+        work(SYNTHETIC, load_splits(synthetic_folder(SYNTHETIC), SYNTHETIC.towers), todo)
+    if grocery and (todo := pending(GROCERY, [arm_named(name) for name in GROCERY_ARMS], GROCERY_SEEDS)[mine::of]):
+        work(GROCERY, load_splits(lay_out(grocery, DATA / "grocery"), GROCERY.towers), todo)
 
 
-def pending(protocol: Protocol, arms: list[Arm]) -> list[tuple[Arm, int]]:
+def pending(protocol: Protocol, arms: Sequence[Arm], numbers: range | None = None) -> list[tuple[Arm, int]]:
     """The missing runs, all arms of one seed before the next seed, so that an early look is balanced."""
-    runs = [(arm, seed) for arm in arms for seed in seeds(arm)]
+    runs = [(arm, seed) for arm in arms for seed in numbers or seeds(arm)]
     missing = [(arm, seed) for arm, seed in runs if not finished(protocol, arm, seed)]
     return sorted(missing, key=lambda run: (not run[0].primary, run[1]))
 

@@ -55,3 +55,8 @@ def arm_named(name: str) -> Arm:
 def seeds(arm: Arm) -> range:
     """The claim needs eight seeds to be tested; three show what a control does."""
     return PRIMARY_SEEDS if arm.primary else OTHER_SEEDS
+
+
+GROCERY_ARMS = ("dml", "3-tower", "4-tower from 3-tower", "3-tower, free proxies", "3-tower, MiniLM")
+"""What real photos of 81 known products can tell; here proxies transfer, for no product is new."""
+GROCERY_SEEDS = range(4)

@@ -36,3 +36,12 @@ SYNTHETIC = Protocol(
     sampling=SamplingConfig(batch_size=128),
     catalog=SynthConfig(products=6000, seed=2024, size=64, val_share=0.06, test_share=0.2),
 )
+
+GROCERY = Protocol(
+    name="grocery",
+    towers=TowerConfig(image=SmallResNet(width=16), text=HashedText(), preprocess=Preprocess(size=64)),
+    steps=900,
+    learning_rate=3e-3,
+    sampling=SamplingConfig(batch_size=64, min_crop=0.7),
+)
+"""Real photos: 81 products, of which 64 stand in every batch, so that photos meet nearly all of them each time."""

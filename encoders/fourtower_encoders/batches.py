@@ -12,23 +12,34 @@ from typing import NamedTuple
 import numpy as np
 import torch
 from numpy.typing import NDArray
+from pydantic import Field, model_validator
 from torch import Tensor
 
 from fourtower_encoders.config import Frozen
+from fourtower_encoders.errors import InvalidConfig
 from fourtower_encoders.training_data import Ints, TrainingData
 
 
 class SamplingConfig(Frozen):
     """How a batch is put together and augmented."""
 
-    batch_size: int = 128
-    photos_per_product: int = 1
-    hard_share: float = 0.0
+    batch_size: int = Field(default=128, ge=2)
+    photos_per_product: int = Field(default=1, ge=1)
+    hard_share: float = Field(default=0.0, ge=0, le=0.9)
     """Share of a batch that is drawn from products confused with the others, once they are known."""
-    min_crop: float = 0.75
+    min_crop: float = Field(default=0.75, gt=0, le=1)
     """Smallest side of a random crop, relative to the picture."""
-    flip: float = 0.5
-    colour_jitter: float = 0.15
+    flip: float = Field(default=0.5, ge=0, le=1)
+    colour_jitter: float = Field(default=0.15, ge=0, le=1)
+
+    @model_validator(mode="after")
+    def _two_products(self) -> SamplingConfig:
+        if 2 * self.photos_per_product > self.batch_size:
+            raise InvalidConfig(
+                f"A batch of {self.batch_size} has no room for two products with {self.photos_per_product} photos "
+                f"each. Raise --batch-size or lower --photos."
+            )
+        return self
 
 
 class Batch(NamedTuple):
@@ -74,7 +85,7 @@ class Sampler:
         owners = self.data.pair_product[pairs]
         views = np.array([rng.choice(self.data.views[owner]) for owner in owners])
         query = self._queries(owners, rng)
-        mine = slice(*(rank * len(pairs) // self.world_size for rank in (self.rank, self.rank + 1)))
+        mine = self._share(len(pairs))
         photos = self._pixels(self.data.pair_photo[pairs], mine, rng)
         products = self._pixels(views, mine, rng)
         arrays = (
@@ -87,6 +98,13 @@ class Sampler:
             self.data.answered[owners],
         )
         return Batch(*(torch.from_numpy(array) for array in (photos, products, *(a[mine] for a in arrays))))
+
+    def _share(self, rows: int) -> slice:
+        """This process's rows; all get equally many, for they are joined again, so that some may be left over."""
+        each = rows // self.world_size
+        if each == 0:
+            raise InvalidConfig(f"A batch of {rows} rows can't be shared by {self.world_size} processes. Start fewer.")
+        return slice(self.rank * each, (self.rank + 1) * each)
 
     def _pairs(self, step: int, rng: np.random.Generator) -> Ints:
         """K photos of each of P products, the same product never drawn twice."""

@@ -153,7 +153,7 @@ class ImageFetcher:
         except _FAILURES as error:
             cause = error.args[0] if error.args else None
             retry = not isinstance(cause, ssl.SSLCertVerificationError)
-            raise _Passing(f"{type(error).__name__} ({error})", retry=retry) from error
+            raise _Passing(f"{type(error).__name__} ({str(error)[:200]})", retry=retry) from error
 
     def _headers(self, target: Target, condition: str | None) -> list[tuple[str | bytes, str | bytes]]:
         headers: list[tuple[str | bytes, str | bytes]] = [

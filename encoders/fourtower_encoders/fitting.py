@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -38,11 +39,12 @@ def fit_checkpoint(
     kept = dict(checkpoint.identity.provenance) | dict(provenance or {})
     model = load_model(folder)
     set_means(model, {})
-    save_checkpoint(folder, model, QueryParams(), tokenizer_file=tokenizer_file, precision=precision, onnx=False)
+    again = partial(save_checkpoint, folder, model, tokenizer_file=tokenizer_file, provenance=kept, precision=precision)
+    again(QueryParams(), onnx=False)
     with Embedder.load(folder, runtime="torch", device=device) as plain:
         means, params = fit(embed_fit_data(plain, train), embed_fit_data(plain, val))
     set_means(model, means)
-    return save_checkpoint(folder, model, params, tokenizer_file=tokenizer_file, provenance=kept, precision=precision)
+    return again(params)
 
 
 def set_means(model: FourTower, means: Mapping[Role, Array]) -> None:

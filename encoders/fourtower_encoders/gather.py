@@ -46,10 +46,10 @@ def sum_gradients(parameters: Iterable[nn.Parameter]) -> None:
         gradient.copy_(summed.view_as(gradient))
 
 
-def share_weights(module: nn.Module) -> None:
-    """Start every process from the weights of the first one."""
+def share(tensors: Iterable[Tensor]) -> None:
+    """Overwrite the tensors of every process by those of the first one."""
     if world_size() > 1:
-        for tensor in module.state_dict().values():
+        for tensor in tensors:
             dist.broadcast(tensor, src=0)
 
 

@@ -31,7 +31,9 @@ class Imported(NamedTuple):
     family: str
 
 
-def import_model(source: Path, out: Path, *, fit: Fit | None = None, precision: Precision = "float32") -> Checkpoint:
+def import_model(
+    source: Path, out: Path, *, fit: Fit | None = None, precision: Precision = "float32", onnx: bool = True
+) -> Checkpoint:
     """Make a Fourtower checkpoint that embeds exactly as the given model does.
 
     Args:
@@ -40,6 +42,7 @@ def import_model(source: Path, out: Path, *, fit: Fit | None = None, precision: 
         fit: fits means and query numbers on data; without it the means are zero and the numbers are the
             stated defaults, marked as not fitted.
         precision: how weights are stored.
+        onnx: also write the graphs that run without torch.
 
     Raises:
         InvalidConfig: the folder holds another kind of model, or one whose pictures are prepared in a way
@@ -59,6 +62,7 @@ def import_model(source: Path, out: Path, *, fit: Fit | None = None, precision: 
             tokenizer_file=tokenizer_file,
             provenance={"imported": {"family": imported.family, "name": source.resolve().name}},
             precision=precision,
+            onnx=onnx,
         )
 
 
@@ -76,7 +80,7 @@ def read_model(source: Path) -> Imported:
             f"{source} holds a '{described.model_type}' model; only clip and siglip can be imported whole."
         )
     config = resolve(_tower_config(str(source), described))
-    return Imported(FourTower(config).eval(), read_tokenizer(str(source))[0], described.model_type)
+    return Imported(FourTower(config).eval(), read_tokenizer(str(source)).text, described.model_type)
 
 
 def _tower_config(source: str, described: Any) -> TowerConfig:

@@ -99,7 +99,7 @@ def load_dataset(root: Path, split: str, *, on_bad: OnBad = "fail") -> Dataset:
     known = {product.product_id for product in products}
     pairs = _read(root / f"queries.{split}.jsonl", Pair, bad, known)
     tasks_file = root / f"tasks.{split}.jsonl"
-    tasks = _read(tasks_file, Task, bad) if tasks_file.exists() else []
+    tasks = _read(tasks_file, Task, bad, known) if tasks_file.exists() else []
     if bad and on_bad == "fail":
         more = f" (and {len(bad) - 1} more)" if len(bad) > 1 else ""
         raise ManifestError(f"{bad[0]}{more}. Mend the line, or pass --on-bad skip.")
@@ -142,8 +142,10 @@ def _problem(record: _Record, known: set[str] | None, seen: set[str]) -> str | N
         if record.product_id in seen:
             return f"product_id {record.product_id!r} appears twice"
         seen.add(record.product_id)
-    if isinstance(record, Pair) and known is not None and record.product_id not in known:
-        return f"product_id {record.product_id!r} is not in the products file"
+    named = (record.product_id,) if isinstance(record, Pair) else record.relevant if isinstance(record, Task) else ()
+    for product_id in named:
+        if known is not None and product_id not in known:
+            return f"product_id {product_id!r} is not in the products file"
     return None
 
 

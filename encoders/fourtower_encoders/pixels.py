@@ -67,7 +67,7 @@ def _eight_bits(image: Image.Image, bits: int) -> Image.Image:
         scaled.info = dict(image.info)
         image, bits = scaled, 16
     colour = image.info.get("transparency")
-    if image.mode in {"L", "RGB"} and colour is not None and bits != 8:
+    if image.mode in {"L", "RGB"} and colour is not None:
         image = image.copy()
         image.info["transparency"] = _scaled(colour, bits)
     return image

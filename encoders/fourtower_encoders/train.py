@@ -2,47 +2,48 @@
 
 from __future__ import annotations
 
+import json
 import math
 import time
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Literal
 
 import torch
+from pydantic import Field
 from torch import Tensor, nn
 
 from fourtower_encoders.batches import Batch, Sampler, SamplingConfig
 from fourtower_encoders.config import Frozen
-from fourtower_encoders.errors import TrainingStopped
-from fourtower_encoders.gather import gather_rows, rank, share_weights, sum_gradients, world_size
+from fourtower_encoders.gather import gather_rows, rank, share, sum_gradients, world_size
 from fourtower_encoders.metrics_log import MetricsLog
 from fourtower_encoders.mining import confused_products
 from fourtower_encoders.model import Embeddings, FourTower
 from fourtower_encoders.objective import LossConfig, Objective, Variant, masks
 from fourtower_encoders.prefetch import Prefetch
+from fourtower_encoders.stops import explained, finite
 from fourtower_encoders.training_data import TrainingData
-from fourtower_encoders.training_state import STATE_FILE, load_state, save_state
+from fourtower_encoders.training_state import load_state, save_state
 
 
 class TrainConfig(Frozen):
     """Everything that decides the result of a run, besides towers and data."""
 
     variant: Variant = "4-tower"
-    steps: int = 2400
-    seed: int = 0
-    learning_rate: float = 2e-3
-    warmup: float = 0.08
+    steps: int = Field(default=2400, ge=1)
+    seed: int = Field(default=0, ge=0, lt=2**31)
+    learning_rate: float = Field(default=2e-3, gt=0)
+    warmup: float = Field(default=0.08, ge=0, le=1)
     """Share of the steps in which the learning rate rises; afterwards it follows a half cosine down."""
     weight_decay: float = 0.05
     clip_norm: float = 5.0
     loss: LossConfig = LossConfig()
     sampling: SamplingConfig = SamplingConfig()
-    mine_every: int = 500
+    mine_every: int = Field(default=500, ge=1)
     """Steps between two searches for confused products; used when `sampling.hard_share` is positive."""
-    save_every: int = 500
-    log_every: int = 20
+    save_every: int = Field(default=500, ge=1)
+    log_every: int = Field(default=20, ge=1)
     precision: Literal["bf16", "fp32"] = "bf16"
 
 
@@ -86,12 +87,12 @@ def train(
         TrainingStopped: memory or disk ran out, or the loss is no longer a number.
         CheckpointError: `resume` without a state that fits.
     """
-    run = _Run(model, data, config, torch.device(device))
-    start = run.restore(out) if resume and out is not None else 0
-    log = MetricsLog(out if rank() == 0 else None, keep_until=start)
-    speed = _Speed()
-    model.train()
-    with _explained(out, config):
+    with explained(out, batch_size=config.sampling.batch_size):
+        run = _Run(model, data, config, torch.device(device))
+        start = run.restore(out) if resume and out is not None else 0
+        log = MetricsLog(out if rank() == 0 else None, keep_until=start)
+        speed = _Speed()
+        model.train()
         for first, last in _stretches(start, config):  # batches are prepared ahead, but not past new negatives
             run.mine(first)
             with Prefetch(run.sampler.draw, range(first, last)) as batches:
@@ -100,12 +101,12 @@ def train(
                     done, finished = step + 1, step + 1 == config.steps
                     speed.count(2 * len(batch.product) * world_size())
                     if done % config.log_every == 0 or finished:
-                        report = StepReport(done, _finite(terms, done), speed.reset())
+                        report = StepReport(done, finite(terms, done), speed.reset())
                         log.write(done, report.terms, run.rate(step), report.images_per_s)
                         if on_step is not None and rank() == 0:
                             on_step(report)
                     if done % config.save_every == 0 or finished:
-                        _finite(terms, done)  # what is saved is always usable
+                        run.check(terms, done)  # what is saved is always usable
                         run.save(out, done)
                         if on_save is not None and rank() == 0:
                             on_save(done, model)
@@ -124,7 +125,8 @@ class _Run:
         model.to(memory_format=torch.channels_last)
         self.optimizer = _optimizer(self.modules, config)
         self.sampler = Sampler(data, config.sampling, model.config.preprocess.size, config.seed, rank(), world_size())
-        share_weights(self.modules)
+        self.gradient_norm = torch.zeros(())
+        share(self.modules.state_dict().values())
 
     def update(self, step: int, batch: Batch) -> dict[str, Tensor]:
         """Change the weights once; return the loss terms."""
@@ -141,9 +143,14 @@ class _Run:
         self.optimizer.zero_grad()
         torch.stack(list(terms.values())).sum().backward()  # type: ignore[no-untyped-call]
         sum_gradients(self.model.parameters())
-        nn.utils.clip_grad_norm_(self.model.parameters(), self.config.clip_norm)
+        self.gradient_norm = nn.utils.clip_grad_norm_(self.model.parameters(), self.config.clip_norm)
         self.optimizer.step()
         return {name: value.detach() for name, value in terms.items()}
+
+    def check(self, terms: dict[str, Tensor], step: int) -> None:
+        """Refuse a loss or a gradient that is no number; the former alone can't tell about the last update."""
+        finite(terms, step)
+        finite({"norm": self.gradient_norm}, step, kind="gradient")
 
     def rate(self, step: int) -> float:
         """The learning rate of a step."""
@@ -152,7 +159,10 @@ class _Run:
     def mine(self, step: int) -> None:
         """Search anew for confused products, once the towers have learned something."""
         if self.config.sampling.hard_share > 0 and step > 0 and step % self.config.mine_every == 0:
-            self.sampler.confused = confused_products(self.model, self.data, self.device)
+            # Rounding may differ between processes; what the batches depend on may not.
+            confused = torch.from_numpy(confused_products(self.model, self.data, self.device)).to(self.device)
+            share([confused])
+            self.sampler.confused = confused.cpu().numpy()
 
     def save(self, out: Path | None, step: int) -> None:
         """Replace the state in `out`; only the first process writes."""
@@ -160,15 +170,22 @@ class _Run:
             return
         confused = self.sampler.confused
         extra = {} if confused is None else {"confused": torch.from_numpy(confused)}
-        settings = self.config.model_dump_json()
+        settings = self._settings()
         save_state(out, step=step, modules=self.modules, optimizer=self.optimizer, extra=extra, config=settings)
 
     def restore(self, out: Path) -> int:
         """Continue from the state in `out`; return the number of finished steps."""
-        settings = self.config.model_dump_json()
+        settings = self._settings()
         step, extra = load_state(out, modules=self.modules, optimizer=self.optimizer, config=settings)
         self.sampler.confused = extra["confused"].numpy() if "confused" in extra else None
         return step
+
+    def _settings(self) -> str:
+        """All that must be equal for a resumed run to continue the old one, as JSON."""
+        origin = {"source", "pretrained", "weights"}  # no longer matters once there is a state
+        towers = self.model.config.model_dump(mode="json", exclude={"image": origin, "text": origin})
+        data = {"products": len(self.data.views), "pairs": len(self.data.pair_photo), "pictures": len(self.data.pixels)}
+        return json.dumps(self.config.model_dump(mode="json") | {"towers": towers, "data": data})
 
 
 class _Speed:
@@ -212,37 +229,3 @@ def _stretches(start: int, config: TrainConfig) -> Iterator[tuple[int, int]]:
         end = min(config.steps, (start // length + 1) * length)
         yield start, end
         start = end
-
-
-def _finite(terms: dict[str, Tensor], step: int) -> dict[str, float]:
-    figures = {name: float(value) for name, value in terms.items()}
-    for name, value in figures.items():
-        if not math.isfinite(value):
-            raise FloatingPointError(f"the loss term {name} became {value} by step {step}")
-    return figures
-
-
-@contextmanager
-def _explained(out: Path | None, config: TrainConfig) -> Iterator[None]:
-    """Turn what commonly ends a run into a sentence that names the way on."""
-    try:
-        yield
-    except FloatingPointError as error:
-        raise TrainingStopped(f"Training stopped: {error}. Lower --learning-rate. {_usable(out)}") from error
-    except (torch.OutOfMemoryError, MemoryError, RuntimeError) as error:
-        if isinstance(error, RuntimeError) and not _out_of_memory(error):
-            raise
-        size = config.sampling.batch_size
-        raise TrainingStopped(
-            f"Out of memory with --batch-size {size}; choose a smaller one. {_usable(out)}"
-        ) from error
-
-
-def _out_of_memory(error: RuntimeError) -> bool:
-    return isinstance(error, torch.OutOfMemoryError) or "allocate memory" in str(error)
-
-
-def _usable(out: Path | None) -> str:
-    if out is not None and (out / STATE_FILE).exists():
-        return f"The last usable state is {out / STATE_FILE}."
-    return "No state was saved before it."

@@ -26,7 +26,7 @@ def train(
     batch_size: Annotated[int, typer.Option(min=2, help="Pairs of photo and product per update.")] = 128,
     photos: Annotated[int, typer.Option(min=1, help="Photos of one product per batch.")] = 1,
     hard_share: Annotated[float, typer.Option(min=0, max=0.9, help="Share of a batch drawn from look-alikes.")] = 0.25,
-    learning_rate: Annotated[float, typer.Option(help="The highest learning rate.")] = 2e-3,
+    learning_rate: Annotated[float, typer.Option(min=1e-9, help="The highest learning rate.")] = 2e-3,
     image: Annotated[
         str, typer.Option(help="small, timm:NAME, clip:SOURCE or siglip:SOURCE (hub name or folder).")
     ] = "small",
@@ -34,10 +34,14 @@ def train(
         str, typer.Option(help="hashed, transformers:SOURCE, clip:SOURCE or siglip:SOURCE (hub name or folder).")
     ] = "hashed",
     pretrained: Annotated[bool, typer.Option(help="Start timm and transformers networks from their weights.")] = True,
-    width: Annotated[int, typer.Option(help="Width of the small image network.")] = 24,
-    image_size: Annotated[int, typer.Option(help="Side of the pictures that the small or timm network sees.")] = 64,
-    dim: Annotated[int, typer.Option(help="Length of an embedding.")] = 128,
-    seed: Annotated[int, typer.Option(help="Decides initial weights, batches and augmentation.")] = 0,
+    width: Annotated[int, typer.Option(min=4, max=256, help="Width of the small image network.")] = 24,
+    image_size: Annotated[
+        int, typer.Option(min=16, max=1024, help="Side of the pictures that the small or timm network sees.")
+    ] = 64,
+    dim: Annotated[int, typer.Option(min=8, max=4096, help="Length of an embedding.")] = 128,
+    seed: Annotated[
+        int, typer.Option(min=0, max=2**31 - 1, help="Decides initial weights, batches and augmentation.")
+    ] = 0,
     start_from: Annotated[Path | None, typer.Option(help="Checkpoint whose towers to go on training.")] = None,
     resume: Annotated[bool, typer.Option("--resume", help="Continue the interrupted run in --out.")] = False,
     on_bad: Annotated[Literal["fail", "skip"], typer.Option(help="What to do with bad lines and pictures.")] = "fail",
@@ -71,10 +75,10 @@ def train(
             typer.echo(f"skipped: {line}", err=True)
         with _bar("Training", show=first) as bar:
             run.train(resume=resume, on_step=lambda report: bar(report.step, steps, _described(report)))
-        if first:
-            typer.echo("Fitting means and query weights, writing ONNX ...", err=True)
-            run.finish(precision="float16" if half else "float32")
-            _show(run, as_json=as_json)
+    if first:
+        typer.echo("Fitting means and query weights, writing ONNX ...", err=True)
+        run.finish(precision="float16" if half else "float32")
+        _show(run, as_json=as_json)
 
 
 def _described(report: StepReport) -> str:
@@ -116,7 +120,6 @@ def _processes(device: str) -> Iterator[tuple[str, bool]]:
     dist.init_process_group("nccl" if cuda else "gloo")
     try:
         yield (f"cuda:{os.environ['LOCAL_RANK']}" if cuda else "cpu"), dist.get_rank() == 0
-        dist.barrier()
     finally:
         dist.destroy_process_group()
 

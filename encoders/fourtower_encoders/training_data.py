@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from pathlib import Path
@@ -49,8 +49,8 @@ class TrainingData:
     """[N]; equal for products with the very same text."""
     category: Ints
     """[N]; -1 where it is unknown."""
-    bad: list[str]
-    """One sentence for each picture that was left out."""
+    bad: dict[str, str]
+    """One sentence for each picture that was left out, by its path."""
 
     @property
     def pairs_of(self) -> list[Ints]:
@@ -76,12 +76,8 @@ def load_training_data(
     """
     products = dataset.products
     index = {product.product_id: number for number, product in enumerate(products)}
-    wanted = [(pair.query_image, pair.where) for pair in dataset.pairs]
-    wanted += [(path, product.where) for product in products for path in product.images]
-    pixels, bad = _decode(wanted, dataset.root, preprocess, threads=threads, progress=progress)
-    if bad and on_bad == "fail":
-        raise ManifestError(f"{next(iter(bad.values()))} Mend it, or pass --on-bad skip.")
-
+    wanted = _wanted(dataset)
+    pixels, bad = _decode(wanted, dataset.root, preprocess, on_bad=on_bad, threads=threads, progress=progress)
     slots = _slots(len(wanted), bad)  # picture number of each wanted path, -1 where it is bad
     photos = slots[: len(dataset.pairs)]
     owner = np.array([index[pair.product_id] for pair in dataset.pairs], dtype=np.int64)
@@ -101,8 +97,14 @@ def load_training_data(
         group=_codes([product.group for product in products]),
         text=_codes([product.text for product in products]),
         category=_codes([product.category for product in products]),
-        bad=list(bad.values()),
+        bad={wanted[number][0]: sentence for number, sentence in bad.items()},
     )
+
+
+def _wanted(dataset: Dataset) -> list[tuple[str, str]]:
+    """Every picture and the line that names it: the pairs' photos, then the products' views."""
+    wanted = [(pair.query_image, pair.where) for pair in dataset.pairs]
+    return wanted + [(path, product.where) for product in dataset.products for path in product.images]
 
 
 def _decode(
@@ -110,10 +112,11 @@ def _decode(
     root: Path,
     preprocess: Preprocess,
     *,
+    on_bad: OnBad,
     threads: int,
     progress: Progress | None,
 ) -> tuple[NDArray[np.uint8], dict[int, str]]:
-    """Decode (path, where) pairs into [I, S, S, 3]; bad ones are described by position."""
+    """Decode (path, where) pairs into [I, S, S, 3]; bad ones end it or are described by position."""
     room = preprocess.model_copy(update={"size": round(preprocess.size * MARGIN), "crop_pct": 1.0})
 
     def decode(item: tuple[str, str]) -> NDArray[np.uint8] | str:
@@ -125,35 +128,47 @@ def _decode(
 
     bad: dict[int, str] = {}
     pixels = np.empty((len(wanted), room.size, room.size, 3), dtype=np.uint8)
-    with ThreadPoolExecutor(threads) as pool:
+    pool = ThreadPoolExecutor(threads)
+    try:
         for number, result in enumerate(pool.map(decode, wanted)):
-            if isinstance(result, str):
-                bad[number] = result
-            else:
+            if not isinstance(result, str):
                 pixels[number - len(bad)] = result
+            elif on_bad == "fail":
+                raise ManifestError(f"{result} Mend it, or pass --on-bad skip.")
+            else:
+                bad[number] = result
             if progress:
                 progress(number + 1, len(wanted))
+    finally:
+        pool.shutdown(cancel_futures=True)
     return pixels[: len(wanted) - len(bad)], bad
 
 
 def readable(dataset: Dataset, *, on_bad: OnBad = "fail", threads: int = 4) -> Dataset:
-    """The same split without pictures that can't be read and pairs that need them.
+    """The same split without pictures that can't be read and what needs them.
 
     Raises:
-        ManifestError: a picture can't be read and `on_bad` is "fail".
+        ManifestError: a picture can't be read and `on_bad` is "fail", or no pair is left.
     """
-    wanted = [(pair.query_image, pair.where) for pair in dataset.pairs]
-    wanted += [(path, product.where) for product in dataset.products for path in product.images]
-    _, bad = _decode(wanted, dataset.root, Preprocess(size=16), threads=threads, progress=None)
-    if bad and on_bad == "fail":
-        raise ManifestError(f"{next(iter(bad.values()))} Mend it, or pass --on-bad skip.")
-    broken = {wanted[number][0] for number in bad}
+    wanted = _wanted(dataset) + [(task.query_image, task.where) for task in dataset.tasks if task.query_image]
+    _, bad = _decode(wanted, dataset.root, Preprocess(size=16), on_bad=on_bad, threads=threads, progress=None)
+    return without_pictures(dataset, {wanted[number][0]: sentence for number, sentence in bad.items()})
+
+
+def without_pictures(dataset: Dataset, bad: Mapping[str, str]) -> Dataset:
+    """The same split without some pictures, given with a sentence each, and the pairs and tasks that need them.
+
+    Raises:
+        ManifestError: no pair is left.
+    """
     products = [
-        product.model_copy(update={"images": tuple(path for path in product.images if path not in broken)})
+        product.model_copy(update={"images": tuple(path for path in product.images if path not in bad)})
         for product in dataset.products
     ]
-    pairs = [pair for pair in dataset.pairs if pair.query_image not in broken]
-    tasks = [task for task in dataset.tasks if task.query_image not in broken]
+    pairs = [pair for pair in dataset.pairs if pair.query_image not in bad]
+    if not pairs:
+        raise ManifestError(f"{dataset.root}: no pair is left whose photo can be read ({next(iter(bad.values()))}).")
+    tasks = [task for task in dataset.tasks if task.query_image not in bad]
     return Dataset(dataset.root, products, pairs, tasks, [*dataset.bad, *bad.values()])
 
 

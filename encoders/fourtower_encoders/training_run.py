@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from pathlib import Path
 from typing import Any
 
@@ -27,14 +28,14 @@ from fourtower_encoders.errors import InvalidConfig
 from fourtower_encoders.evaluate import embed_dataset
 from fourtower_encoders.fitting import fit_checkpoint, set_means
 from fourtower_encoders.joint import QueryParams
-from fourtower_encoders.manifest import OnBad, load_dataset
+from fourtower_encoders.manifest import Dataset, OnBad, load_dataset
 from fourtower_encoders.metrics_log import draw_curves
 from fourtower_encoders.model import FourTower
 from fourtower_encoders.saving import save_checkpoint
 from fourtower_encoders.scoring import Evaluation, score
 from fourtower_encoders.tokens import build_tokenizer
 from fourtower_encoders.train import OnStep, TrainConfig, train
-from fourtower_encoders.training_data import Progress, TrainingData, load_training_data, readable
+from fourtower_encoders.training_data import Progress, TrainingData, load_training_data, readable, without_pictures
 from fourtower_encoders.weights import Precision
 
 
@@ -98,19 +99,28 @@ class TrainingRun:
         return self.out / "checkpoint"
 
     def load(self, *, progress: Progress | None = None) -> None:
-        """Read the training and validation splits and decode the former.
+        """Read all splits and decode the pictures of the training split.
 
         Raises:
             ManifestError: a line or a picture is bad and bad ones are not to be skipped.
         """
-        self._train_split = load_dataset(self.data, "train", on_bad=self._on_bad)
-        self._val_split = readable(load_dataset(self.data, "val", on_bad=self._on_bad), on_bad=self._on_bad)
+        self.out.mkdir(parents=True, exist_ok=True)
+        train_split = load_dataset(self.data, "train", on_bad=self._on_bad)
+        self._val_split = self._readable("val")
+        # Whatever is wrong with it should not come to light after the training.
+        self._test_split = self._readable("test") if (self.data / "queries.test.jsonl").exists() else None
         self._tokenizer_file = self._tokenizer()
         tokenizer = build_tokenizer(self.config.text, self._tokenizer_file)
         self._arrays: TrainingData = load_training_data(
-            self._train_split, tokenizer, self.config.preprocess, on_bad=self._on_bad, progress=progress
+            train_split, tokenizer, self.config.preprocess, on_bad=self._on_bad, progress=progress
         )
-        self.bad = [*self._train_split.bad, *self._val_split.bad, *self._arrays.bad]
+        self._train_split = without_pictures(train_split, self._arrays.bad)
+        splits = (self._train_split, self._val_split, self._test_split)
+        # Splits that share one products file share its bad lines.
+        self.bad = list(dict.fromkeys(sentence for split in splits if split for sentence in split.bad))
+
+    def _readable(self, split: str) -> Dataset:
+        return readable(load_dataset(self.data, split, on_bad=self._on_bad), on_bad=self._on_bad)
 
     def train(self, *, resume: bool = False, on_step: OnStep | None = None) -> None:
         """Run the loop; the state to resume from is kept in the output folder."""
@@ -151,8 +161,7 @@ class TrainingRun:
 
     def evaluate(self) -> Evaluation:
         """Measure the saved checkpoint on the test split, or on validation where there is none."""
-        has_test = (self.data / "queries.test.jsonl").exists()
-        split = load_dataset(self.data, "test", on_bad=self._on_bad) if has_test else self._val_split
+        split = self._test_split or self._val_split
         with Embedder.load(self.checkpoint_folder) as embedder:
             return score(embed_dataset(embedder, split), embedder.params)
 
@@ -163,6 +172,6 @@ class TrainingRun:
         if self._started:
             return self._started.file("tokenizer.json")
         path = self.out / "tokenizer.json"
-        path.parent.mkdir(parents=True, exist_ok=True)
-        path.write_text(read_tokenizer(self._text_source)[0], encoding="utf-8")
-        return path
+        draft = self.out / f".tokenizer.{os.getpid()}"  # all processes write it, and none may read half of it
+        draft.write_text(read_tokenizer(self._text_source)[0], encoding="utf-8")
+        return draft.replace(path)

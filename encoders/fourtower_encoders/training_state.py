@@ -41,6 +41,7 @@ def save_state(
         folder.mkdir(parents=True, exist_ok=True)
         metadata = {"step": str(step), "config": config}
         save_file({name: value.detach().contiguous() for name, value in tensors.items()}, temporary, metadata)
+        _flush(temporary)
         os.replace(temporary, target)
     except (OSError, SafetensorError) as error:
         temporary.unlink(missing_ok=True)
@@ -56,30 +57,47 @@ def load_state(
 ) -> tuple[int, dict[str, Tensor]]:
     """Restore modules and optimizer in place; return the number of finished steps and the extra tensors.
 
+    Args:
+        folder: where `save_state` put the state.
+        modules: what `save_state` was given, freshly built.
+        optimizer: its optimizer, freshly built.
+        config: the settings as a JSON object; they must be those that were saved.
+
     Raises:
-        CheckpointError: there is no state, it is damaged, or another configuration wrote it.
+        CheckpointError: there is no state, it is damaged, or a run with other settings wrote it.
     """
     path = folder / STATE_FILE
     if not path.is_file():
         raise CheckpointError(f"{folder} holds no saved state to resume. Train without --resume first.")
     try:
-        metadata = _metadata(path)
-        tensors = load_file(path)
-        step = int(metadata["step"])
-    except (OSError, SafetensorError, KeyError, ValueError) as error:
+        step, settings, parts = _read(path)
+        changed = sorted(_differences(settings, json.loads(config)))
+        if not changed:
+            modules.load_state_dict(parts["module"])
+            _restore_moments(optimizer, parts["optimizer"])
+    except (OSError, SafetensorError, KeyError, ValueError, RuntimeError) as error:
         raise CheckpointError(f"{path} is damaged ({error}). Delete it and train anew.") from error
-    if metadata["config"] != config:
-        changed = sorted(_differences(json.loads(metadata["config"]), json.loads(config)))
+    if changed:
         raise CheckpointError(
             f"{path} belongs to a run with other settings ({', '.join(changed)}). Use those, or another --out."
         )
+    return step, parts["extra"]
+
+
+def _read(path: Path) -> tuple[int, dict[str, object], dict[str, dict[str, Tensor]]]:
+    """The finished steps, the settings, and the tensors of each part by their names there."""
+    metadata = _metadata(path)
     parts: dict[str, dict[str, Tensor]] = {"module": {}, "extra": {}, "optimizer": {}}
-    for name, value in tensors.items():
+    for name, value in load_file(path).items():
         part, _, rest = name.partition(".")
         parts[part][rest] = value
-    modules.load_state_dict(parts["module"])
-    _restore_moments(optimizer, parts["optimizer"])
-    return step, parts["extra"]
+    return int(metadata["step"]), dict(json.loads(metadata["config"])), parts
+
+
+def _flush(path: Path) -> None:
+    """Have the disk hold what was written, before anything is replaced by it."""
+    with path.open("rb") as file:
+        os.fsync(file.fileno())
 
 
 def _restore_moments(optimizer: torch.optim.Optimizer, saved: dict[str, Tensor]) -> None:
@@ -88,6 +106,11 @@ def _restore_moments(optimizer: torch.optim.Optimizer, saved: dict[str, Tensor])
         number, _, key = name.partition(".")
         moments.setdefault(int(number), {})[key] = value
     optimizer.load_state_dict({"state": moments, "param_groups": optimizer.state_dict()["param_groups"]})
+    for parameter, restored in optimizer.state.items():
+        for name, value in restored.items():
+            if value.shape == parameter.shape:
+                # The fused update walks through memory, so that moments must lie there as their parameter does.
+                restored[name] = torch.empty_like(parameter).copy_(value)
 
 
 def _metadata(path: Path) -> dict[str, str]:
@@ -97,5 +120,11 @@ def _metadata(path: Path) -> dict[str, str]:
         return dict(file.metadata() or {})
 
 
-def _differences(old: dict[str, object], new: dict[str, object]) -> set[str]:
-    return {key for key in old.keys() | new.keys() if old.get(key) != new.get(key)}
+def _differences(old: object, new: object, name: str = "") -> set[str]:
+    """Dotted names of the settings that are not equal."""
+    if not (isinstance(old, dict) and isinstance(new, dict)):
+        return set() if old == new else {name}
+    prefix = f"{name}." if name else ""
+    return {
+        found for key in old.keys() | new.keys() for found in _differences(old.get(key), new.get(key), prefix + key)
+    }

@@ -129,7 +129,7 @@ def siglip_source(tmp_path_factory) -> Path:
 
 @pytest.fixture(scope="session")
 def checkpoints(tmp_path_factory, request) -> Callable[[str], Path]:
-    """Saves towers of a kind, with means that are not zero, at their first use: `checkpoints("small")`."""
+    """Saves towers of a kind at their first use; `small` and `timm-bert` have means that are not zero."""
     made: dict[str, Path] = {}
 
     def make(kind: str) -> Path:
@@ -160,7 +160,7 @@ def _save(kind: str, folder: Path, request) -> None:
         return QueryParams(fitted=True)
 
     if kind in ("clip", "siglip"):
-        import_model(request.getfixturevalue(f"{kind}_source"), folder, fit=fit)
+        import_model(request.getfixturevalue(f"{kind}_source"), folder)
         return
     torch.manual_seed(4)
     tokenizer_file = None
@@ -169,7 +169,7 @@ def _save(kind: str, folder: Path, request) -> None:
     else:
         source = request.getfixturevalue("bert_source")
         tokenizer_file = folder.with_suffix(".json")
-        tokenizer_file.write_text(read_tokenizer(str(source))[0])
+        tokenizer_file.write_text(read_tokenizer(str(source)).text)
         config = TowerConfig(
             image=TimmImage(name="test_vit"),
             text=TransformersText(source=str(source), max_tokens=16),

@@ -131,9 +131,18 @@ def test_a_tokenizer_file_is_read_where_its_class_cannot_be(siglip_source, tmp_p
     settings = json.loads((folder / "tokenizer_config.json").read_text())
     settings["tokenizer_class"] = "SiglipTokenizer"  # needs a library that is not installed
     (folder / "tokenizer_config.json").write_text(json.dumps(settings))
-    text, pad_id = read_tokenizer(str(folder))
-    assert pad_id == 1
-    assert json.loads(text)["model"] == json.loads(read_tokenizer(str(siglip_source))[0])["model"]
+    found, wanted = read_tokenizer(str(folder)), read_tokenizer(str(siglip_source))
+    assert found[1:] == wanted[1:] == (1, wanted.vocabulary)
+    assert json.loads(found.text)["model"] == json.loads(wanted.text)["model"]
+
+
+def test_a_tokenizer_of_another_network_is_refused(siglip_source, clip_source, tmp_path):
+    import shutil
+
+    folder = shutil.copytree(siglip_source, tmp_path / "copy")
+    shutil.copy(clip_source / "tokenizer.json", folder)
+    with pytest.raises(InvalidConfig, match="add the tokenizer files that belong to the network"):
+        resolve(_towers(text=TransformersText(kind="siglip-text", source=str(folder), max_tokens=16)))
 
 
 def test_sizes_must_agree(clip_source):

@@ -228,7 +228,7 @@ def test_a_record_cannot_point_outside(saved, tmp_path):
     identity = json.loads(path.read_text())
     identity["files"] = {"../secret": record_of(tmp_path / "secret").model_dump()}
     path.write_text(json.dumps(identity))
-    with pytest.raises(CheckpointError, match="lacks config.json"):
+    with pytest.raises(CheckpointError, match=r"lacks config\.json"):
         read_checkpoint(saved.folder)
 
 

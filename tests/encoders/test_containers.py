@@ -156,6 +156,12 @@ def test_only_the_first_frame_is_left(name: str, data: bytes) -> None:
     assert len(essential) < len(data)
 
 
+def test_webp_flags_announce_only_what_is_left() -> None:
+    data = saved("WEBP", **ANIMATION, exif=b"Exif\0\0" + SECRET, icc_profile=SECRET, xmp=SECRET)
+    assert data[20] & 0x2C == 0x2C
+    assert take_apart(data).essential[20] == data[20] & 0x12
+
+
 def test_orientation_is_found_in_all_formats_that_have_it() -> None:
     exif = Image.Exif()
     exif[0x0112] = 6

@@ -50,6 +50,13 @@ def pixels_of(image: Image.Image) -> list[Rgb]:
     return list(image.get_flattened_data())
 
 
+def two_colours() -> Image.Image:
+    image = Image.new("P", (2, 1))
+    image.putpalette([0, 255, 0, 255, 0, 0])
+    image.putdata([0, 1])
+    return image
+
+
 WHITE, RED, GREY = (255, 255, 255), (255, 0, 0), (128, 128, 128)
 KINDS = {
     "JPEG": saved("JPEG", quality=95),
@@ -86,6 +93,8 @@ def test_orientation_is_applied(kind: str, orientation: int) -> None:
 @pytest.mark.parametrize(
     ("data", "expected"),
     [
+        (saved("GIF", two_colours(), transparency=0, disposal=2), [WHITE, RED]),
+        (saved("GIF", two_colours()), [(0, 255, 0), RED]),
         (saved("PNG", Image.new("RGBA", (2, 1), (0, 0, 0, 0))), [WHITE, WHITE]),
         (saved("WEBP", Image.new("RGBA", (2, 1), (0, 0, 0, 0)), lossless=True, exact=True), [WHITE, WHITE]),
         (saved("PNG", Image.new("LA", (1, 1), (0, 127))), [(128, 128, 128)]),
@@ -367,7 +376,7 @@ def test_irregular_files_are_refused_without_waiting(tmp_path: Path) -> None:
 def test_large_files_are_not_read(tmp_path: Path) -> None:
     with (tmp_path / "sparse.png").open("wb") as file:
         file.truncate(1 << 40)
-    with pytest.raises(ImageRejected, match="more than max_bytes"):
+    with pytest.raises(ImageRejected, match=f"sparse.png' has {1 << 40} bytes, more than max_bytes"):
         load_image(tmp_path / "sparse.png")
     with pytest.raises(ImageRejected, match="unknown kind"):
         load_image("/proc/self/status")  # claims to be empty

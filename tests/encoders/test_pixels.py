@@ -110,6 +110,12 @@ def test_a_transparent_colour_is_read_at_the_depth_of_the_file(
     assert only_pixel(image, bits=bits) == (0, 0, 0)
 
 
+def test_sixteen_bits_are_known_from_the_mode() -> None:
+    image = Image.new("I;16", (1, 1), 0x1234)
+    image.info["transparency"] = 0x1234
+    assert only_pixel(image) == (255, 255, 255)
+
+
 def test_the_source_is_left_alone_and_nothing_sticks_to_the_result() -> None:
     image = Image.new("RGB", (3, 2), "blue")
     image.info.update(exif=exif_of(6), icc_profile=b"x")

@@ -83,10 +83,10 @@ def test_the_ids_never_change():
 
 @pytest.fixture
 def bert_file(bert_source, tmp_path):
-    text, pad_id = read_tokenizer(str(bert_source))
+    tokenizer = read_tokenizer(str(bert_source))
     path = tmp_path / "tokenizer.json"
-    path.write_text(text)
-    return path, pad_id
+    path.write_text(tokenizer.text)
+    return path, tokenizer.pad_id
 
 
 def test_file_tokenizer_pads_and_cuts_but_keeps_the_end_token(bert_file):

@@ -69,8 +69,17 @@ def _read_text_architecture(text: TransformersText) -> dict[str, Any]:
     from fourtower_encoders.backends.source import plain, read_tokenizer
 
     module = transformers_text if text.kind == "transformers" else clip
+    tokenizer = read_tokenizer(text.source)
     # The tokenizer's padding counts: the id that a configuration states is often a mere default.
-    return plain(module.architecture_of(text), pad_token_id=read_tokenizer(text.source)[1])
+    architecture = plain(module.architecture_of(text), pad_token_id=tokenizer.pad_id)
+    rows = architecture["vocab_size"]
+    # transformers makes an almost empty tokenizer where the files are missing, and says nothing.
+    if not rows // 2 < tokenizer.vocabulary <= rows:
+        raise InvalidConfig(
+            f"The tokenizer of {text.source} knows {tokenizer.vocabulary} tokens, its network {rows}; "
+            "add the tokenizer files that belong to the network."
+        )
+    return architecture
 
 
 def _check_size(image: ImageBackend, preprocess: Preprocess) -> None:

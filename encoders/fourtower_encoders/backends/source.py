@@ -6,7 +6,7 @@ import json
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
-from typing import Any, TypeVar
+from typing import Any, NamedTuple, TypeVar
 
 from fourtower_encoders.errors import InvalidConfig, MissingExtra
 
@@ -20,6 +20,16 @@ _NOT_ARCHITECTURE = (
     "label2id",
     "dtype",
 )
+
+
+class SourceTokenizer(NamedTuple):
+    """A tokenizer that belongs to a source."""
+
+    text: str
+    """The content of its `tokenizer.json`."""
+    pad_id: int
+    vocabulary: int
+    """How many tokens it knows."""
 
 
 def transformers() -> Any:
@@ -54,8 +64,8 @@ def read_image_settings(source: str) -> dict[str, Any]:
     return settings
 
 
-def read_tokenizer(source: str) -> tuple[str, int]:
-    """Read a source's tokenizer as the text of a `tokenizer.json` and the id of its padding token."""
+def read_tokenizer(source: str) -> SourceTokenizer:
+    """Read a source's tokenizer."""
     try:
         tokenizer = _read(source, lambda: transformers().AutoTokenizer.from_pretrained(source))
     except InvalidConfig:  # for example a SentencePiece tokenizer without that library
@@ -65,7 +75,7 @@ def read_tokenizer(source: str) -> tuple[str, int]:
         return _tokenizer_file(source)
     if tokenizer.pad_token_id is None:
         raise InvalidConfig(f"The tokenizer of {source} has no padding token; give it one and save it again.")
-    return str(backend.to_str()), int(tokenizer.pad_token_id)
+    return SourceTokenizer(backend.to_str(), int(tokenizer.pad_token_id), backend.get_vocab_size())
 
 
 def plain(config: Any, **changes: Any) -> dict[str, Any]:
@@ -74,7 +84,7 @@ def plain(config: Any, **changes: Any) -> dict[str, Any]:
     return {key: value for key, value in values.items() if key not in _NOT_ARCHITECTURE} | changes
 
 
-def _tokenizer_file(source: str) -> tuple[str, int]:
+def _tokenizer_file(source: str) -> SourceTokenizer:
     """Read `tokenizer.json` as it stands; the padding token is named beside it."""
     library = transformers()
     names = ("tokenizer.json", "tokenizer_config.json")
@@ -84,10 +94,11 @@ def _tokenizer_file(source: str) -> tuple[str, int]:
     name = token["content"] if isinstance(token, dict) else token
     from tokenizers import Tokenizer
 
-    pad_id = Tokenizer.from_str(texts[0]).token_to_id(name) if name else None
+    loaded = Tokenizer.from_str(texts[0])
+    pad_id = loaded.token_to_id(name) if name else None
     if pad_id is None:
         raise InvalidConfig(f"The tokenizer of {source} has no padding token; name one in tokenizer_config.json.")
-    return texts[0], int(pad_id)
+    return SourceTokenizer(texts[0], int(pad_id), loaded.get_vocab_size())
 
 
 def _read(source: str, load: Callable[[], Any]) -> Any:
