@@ -72,7 +72,7 @@ def _train(device: str, *, resume: bool) -> None:
     run = TrainingRun(folder, RUN, TOWERS, TRAINING, device=device)
     run.load()
     run.train(resume=resume, on_step=_print)
-    run.finish(precision="float16", facts={"catalog": CATALOG.model_dump(mode="json")})
+    run.finish(precision="float16", facts={"demo": True, "catalog": CATALOG.model_dump(mode="json")})
 
 
 def _print(report: StepReport) -> None:

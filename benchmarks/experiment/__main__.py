@@ -15,6 +15,7 @@ from benchmarks.experiment.data import Splits, load_splits
 from benchmarks.experiment.grocery import lay_out
 from benchmarks.experiment.protocol import GROCERY, SYNTHETIC, Protocol
 from benchmarks.experiment.run import finished, run_arm
+from benchmarks.experiment.write import write_report
 from fourtower_encoders.synth import write_catalog
 
 app = typer.Typer(add_completion=False, no_args_is_help=True)
@@ -35,6 +36,13 @@ def run(
         work(SYNTHETIC, load_splits(synthetic_folder(SYNTHETIC), SYNTHETIC.towers), todo)
     if grocery and (todo := pending(GROCERY, [arm_named(name) for name in GROCERY_ARMS], GROCERY_SEEDS)[mine::of]):
         work(GROCERY, load_splits(lay_out(grocery, DATA / "grocery"), GROCERY.towers), todo)
+    report()
+
+
+@app.command()
+def report() -> None:
+    """Write docs/experiments.md and its pictures from the result files."""
+    print(f"Wrote {write_report()}", file=sys.stderr)
 
 
 def pending(protocol: Protocol, arms: Sequence[Arm], numbers: range | None = None) -> list[tuple[Arm, int]]:

@@ -93,6 +93,10 @@ class Comparison:
     figure: str
     differences: dict[int, float]
     """Left minus right, by seed."""
+    before: float
+    """Mean of the right arm over these seeds; NaN without seeds."""
+    after: float
+    """Mean of the left arm over these seeds."""
     interval: Interval | None
     """Of the mean difference, over seeds and queries; None where no seed is shared."""
     p: float
@@ -103,7 +107,7 @@ class Comparison:
     @property
     def mean(self) -> float:
         """The mean difference; NaN without seeds."""
-        return float(np.mean(list(self.differences.values()))) if self.differences else math.nan
+        return self.after - self.before
 
     @property
     def gain(self) -> float:
@@ -114,6 +118,17 @@ class Comparison:
     def wins(self) -> int:
         """In how many seeds the left arm is the better one."""
         return sum(sign_of_better(self.figure) * value > 0 for value in self.differences.values())
+
+    @property
+    def unanimous(self) -> bool:
+        """Whether the left arm is the better one in every seed."""
+        return self.wins == len(self.differences) > 0
+
+    @property
+    def untestable(self) -> bool:
+        """With n seeds no p is below 2 / 2^n, and Holm multiplies the smallest by the number of comparisons."""
+        comparisons = len(PRIMARY_PAIRS) * len(HITS)
+        return comparisons * 2 >= LEVEL * (1 << len(self.differences))
 
     @property
     def shown(self) -> bool:
@@ -155,7 +170,15 @@ def primary_comparisons(runs: Runs) -> list[Comparison]:
     p = {str(key): sign_flip_p(list(found.values())) if found else 1.0 for key, found in differences.items()}
     adjusted = holm(p)
     return [
-        Comparison(*key, found, _interval(runs, *key), p[str(key)], adjusted[str(key)])
+        Comparison(
+            *key,
+            found,
+            before=_mean(runs.values(key[1], key[2]), found),
+            after=_mean(runs.values(key[0], key[2]), found),
+            interval=_interval(runs, *key),
+            p=p[str(key)],
+            adjusted=adjusted[str(key)],
+        )
         for key, found in differences.items()
     ]
 
@@ -185,6 +208,11 @@ def curve(runs: Runs, arm: str, figure: str) -> Mapping[int, Spread]:
             if math.isfinite(point.get(figure, math.nan)):
                 by_step.setdefault(int(point["step"]), []).append(point[figure])
     return {step: spread(values) for step, values in sorted(by_step.items())}
+
+
+def _mean(values: Mapping[int, float], seeds: Iterable[int]) -> float:
+    chosen = [values[seed] for seed in seeds]
+    return float(np.mean(chosen)) if chosen else math.nan
 
 
 def _interval(runs: Runs, left: str, right: str, figure: str) -> Interval | None:

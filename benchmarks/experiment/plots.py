@@ -131,6 +131,7 @@ def words(runs: Runs) -> Figure:
         axis.set_visible(False)
     axes[0].set_yticks(range(len(arms)), arms)
     axes[0].set_ylim(len(arms) - 0.5, -0.5)
+    axes[0].set_xlim(left=0)
     figure.supxlabel("Hit@1, percent", fontsize=10)
     figure.legend(*axes[0].get_legend_handles_labels(), loc="outside upper center", ncols=4, fontsize=8, frameon=False)
     _tidy(axes)

@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from collections.abc import Mapping
+from dataclasses import dataclass, field
 
 from benchmarks.experiment import protocol as protocols
-from benchmarks.experiment.analyse import Run, Runs
-from benchmarks.experiment.arms import ARMS, PRIMARY_SEEDS, seeds
+from benchmarks.experiment.analyse import Runs
+from benchmarks.experiment.arms import ARMS, GROCERY_ARMS, GROCERY_SEEDS, PRIMARY_SEEDS, seeds
+from benchmarks.experiment.findings import listed
 from benchmarks.experiment.protocol import Protocol
 from benchmarks.experiment.run import HITS
 from fourtower_encoders.config import HashedText, SmallResNet
@@ -21,8 +23,8 @@ class Section:
     title: str
     about: str
     limits: tuple[str, ...]
-    complete: bool = False
-    """All arms are meant to be run here; elsewhere only some."""
+    planned: Mapping[str, int] = field(default_factory=dict)
+    """How many seeds each arm should have; empty where there is no plan."""
 
     @property
     def protocol(self) -> Protocol | None:
@@ -44,10 +46,10 @@ SECTIONS = (
             "catalog shows whether the mechanism works, not what a shop would gain.",
             "The towers are small and trained from nothing. A pretrained image network may already know what the text "
             "teaches here.",
-            "The schedule of `4-tower from 3-tower` warms up and cools down twice, that of the other arms once; the arm "
-            "`4-tower` has the same loss without that difference.",
+            "The schedule of 4-tower from 3-tower warms up and cools down twice, that of the other arms once; the arm "
+            "4-tower has the same loss without that difference.",
         ),
-        complete=True,
+        planned={arm.name: len(seeds(arm)) for arm in ARMS},
     ),
     Section(
         "grocery",
@@ -61,6 +63,7 @@ SECTIONS = (
             "proxies is therefore the one to look at.",
             "Few test photos, some of them of the same scene: the intervals are wide.",
         ),
+        planned=dict.fromkeys(GROCERY_ARMS, len(GROCERY_SEEDS)),
     ),
     Section(
         "synthetic-gpu",
@@ -71,32 +74,25 @@ SECTIONS = (
 )
 
 
-def planned(section: Section) -> dict[str, int]:
-    """How many seeds each arm should have; empty where no plan says so."""
-    return {arm.name: len(seeds(arm)) for arm in ARMS} if section.complete else {}
-
-
 def missing(section: Section, runs: Runs) -> list[str]:
     """The arms that lack seeds, as "dml (3 of 8 seeds)"."""
     found = {arm: len(by_seed) for arm, by_seed in runs.arms.items()}
-    return [f"{arm} ({found.get(arm, 0)} of {n} seeds)" for arm, n in planned(section).items() if found.get(arm, 0) < n]
+    return [f"{arm} ({found.get(arm, 0)} of {n} seeds)" for arm, n in section.planned.items() if found.get(arm, 0) < n]
 
 
 def protocol_lines(section: Section, runs: Runs) -> list[str]:
     """What all arms have in common, as list items."""
-    found = {arm: len(by_seed) for arm, by_seed in runs.arms.items()}
-    protocol, fewest = section.protocol, min(found.values())
+    protocol, counts = section.protocol, sorted({len(by_seed) for by_seed in runs.arms.values()})
     lines = [f"- **Data.** {section.about}{_catalog(protocol)}"]
     if protocol is not None:
         lines += [f"- **Towers.** {_towers(protocol)}", f"- **Budget.** {_budget(protocol)}"]
-    usual = min(runs.runs, key=lambda run: run.images)
     lines += [
-        f"- **Equal for all arms** (except where an arm's name says otherwise): {_steps(usual):,} steps, "
-        f"{usual.images:,} pictures through the image network, optimiser and its settings, augmentation, towers, data. "
-        "Arms with the same seed see the same photos in the same order.",
-        "- **Chosen beforehand.** Settings were chosen on validation data; the weights of photo and words are fitted on "
-        "the validation split. Test figures taken along the way serve the curves only.",
-        f"- **Test.** {_queries(runs):,} photos. **Seeds:** {fewest} to {max(found.values())} per arm.",
+        f"- **Equal for all arms**, except where an arm's name says otherwise: steps, {_pictures(runs):,} pictures "
+        "through the image network, optimiser and its settings, augmentation, towers, data. Arms that train in one "
+        "phase see the same photos in the same order when they have the same seed.",
+        "- **Chosen beforehand.** Settings were chosen on validation data; the weights of photo and words are fitted "
+        "on the validation split. Test figures taken along the way serve the curves only.",
+        f"- **Test.** {_queries(runs):,} photos. **Seeds:** {listed([str(count) for count in counts])} per arm.",
     ]
     return lines
 
@@ -116,9 +112,9 @@ def _catalog(protocol: Protocol | None) -> str:
         return ""
     c = protocol.catalog
     return (
-        f" {c.products:,} products, {100 * c.val_share:.0f} % of them for validation and {100 * c.test_share:.0f} % for "
-        f"the test; {100 * c.held_out:.0f} % of the combinations of category and pattern are kept for the test; pictures "
-        f"of {c.size} pixels; seed {c.seed}."
+        f" {c.products:,} products, {100 * c.val_share:.0f} % of them for validation and {100 * c.test_share:.0f} % "
+        f"for the test; {100 * c.held_out:.0f} % of the combinations of category and pattern are kept for the test; "
+        f"pictures of {c.size} pixels; seed {c.seed}."
     )
 
 
@@ -134,13 +130,13 @@ def _towers(protocol: Protocol) -> str:
 
 def _budget(protocol: Protocol) -> str:
     return (
-        f"{protocol.steps:,} steps with batches of {protocol.sampling.batch_size:,} photos and as many catalog pictures; "
-        f"AdamW, peak learning rate {protocol.learning_rate:g} after a warm-up, then half a cosine down."
+        f"{protocol.steps:,} steps with batches of {protocol.sampling.batch_size:,} photos and as many catalog "
+        f"pictures; AdamW, peak learning rate {protocol.learning_rate:g} after a warm-up, then half a cosine down."
     )
 
 
-def _steps(run: Run) -> int:
-    return int(run.curve[-1]["step"]) if run.curve else 0
+def _pictures(runs: Runs) -> int:
+    return min(run.images for run in runs.runs)
 
 
 def _queries(runs: Runs) -> int:

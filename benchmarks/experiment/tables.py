@@ -5,12 +5,12 @@ from __future__ import annotations
 import math
 from collections.abc import Iterable, Sequence
 
-from benchmarks.experiment.analyse import PRIMARY_PAIRS, Comparison, Runs, Spread, figures_of
+from benchmarks.experiment.analyse import PRIMARY_PAIRS, Comparison, Runs, Spread, figures_of, sign_of_better
 from benchmarks.experiment.arms import ARMS
-from benchmarks.experiment.controls import CONTROLS, control_sentence, control_shares
+from benchmarks.experiment.controls import CONTROLS, control_sentence, control_shares, rounded
 from benchmarks.experiment.findings import chance, percent, points, short, tasks_of
 from benchmarks.experiment.plots import present, words_arms
-from benchmarks.experiment.run import HITS, IMAGE_ONLY
+from benchmarks.experiment.run import IMAGE_ONLY
 from fourtower_encoders.combined import METHODS
 
 COLUMNS = ("R@1", "R@5", "R@10", "MRR", "nDCG@10", "XC@1", "XC@10", "XC@1-removed", "PC@10", "PC@10 of XC@10")
@@ -32,23 +32,20 @@ def table(head: Sequence[str], rows: Iterable[Sequence[str]], *, text_columns: i
     return [f"| {' | '.join(row)} |" for row in (head, rule, *rows)]
 
 
-def primary_table(comparisons: Sequence[Comparison], runs: Runs) -> list[str]:
+def primary_table(comparisons: Sequence[Comparison]) -> list[str]:
     """The four comparisons of the claim."""
     head = ["Comparison", "Figure", "From", "To", "Difference (95 %)", "Better in", "p", "Holm p"]
-    return table(head, [_primary_row(c, runs) for c in comparisons], text_columns=2)
+    return table(head, [_primary_row(c) for c in comparisons], text_columns=2)
 
 
-def _primary_row(c: Comparison, runs: Runs) -> list[str]:
+def _primary_row(c: Comparison) -> list[str]:
     names = [f"{c.left} - {c.right}", short(c.figure)]
     if not c.differences:
         return [*names, *["not run"] * 3, "0 seeds", "-", "-"]
-    ends = []
-    for arm in (c.right, c.left):
-        values = runs.values(arm, c.figure)
-        ends.append(percent(sum(values[seed] for seed in c.differences) / len(c.differences)))
     span = f" [{points(c.interval.low)}, {points(c.interval.high)}]" if c.interval else ""
     tests = [chance(c.p), f"**{chance(c.adjusted)}**" if c.shown else chance(c.adjusted)]
-    return [*names, *ends, f"{points(c.mean)}{span}", f"{c.wins} of {len(c.differences)} seeds", *tests]
+    seeds = f"{c.wins} of {len(c.differences)} seeds"
+    return [*names, percent(c.before), percent(c.after), f"{points(c.mean)}{span}", seeds, *tests]
 
 
 def arms_table(runs: Runs) -> list[str]:
@@ -81,9 +78,9 @@ def controls_table(runs: Runs, figures: list[str]) -> list[str]:
     """Each control, its share of the gain on the figures that have one, and what that means."""
     head = ["Control", "Asks", *(f"{short(name)}: share of the gain" for name in figures), "Reading"]
     rows = []
-    for control in CONTROLS:
+    for control in (control for control in CONTROLS if control.arm in runs.arms):
         shares = control_shares(runs, control, figures)
-        cells = [f"{100 * shares[name]:.0f} % ({_ahead(runs, control.arm, name)})" if name in shares else "-"
+        cells = [f"{rounded(shares[name])} ({_ahead(runs, control.arm, name)})" if name in shares else "-"
                  for name in figures]  # fmt: skip
         rows.append([control.arm, control.asks, *cells, control_sentence(runs, control, figures)])
     return table(head, rows, text_columns=len(head))
@@ -92,8 +89,8 @@ def controls_table(runs: Runs, figures: list[str]) -> list[str]:
 def _ahead(runs: Runs, arm: str, figure: str) -> str:
     """In how many seeds the 3-tower is better than the control."""
     differences = runs.differences(PRIMARY_PAIRS[0][0], arm, figure)
-    sign = -1 if short(figure).startswith("XC") else 1
-    return f"3-tower ahead in {sum(sign * value > 0 for value in differences.values())} of {len(differences)}"
+    ahead = sum(sign_of_better(figure) * value > 0 for value in differences.values())
+    return f"3-tower ahead in {ahead} of {len(differences)}"
 
 
 def words_table(runs: Runs) -> list[str]:
@@ -104,11 +101,6 @@ def words_table(runs: Runs) -> list[str]:
             cells = [_cell(runs.spread(arm, f"{task}/{method}/Hit@1")) for method in METHODS]
             rows.append([task.replace("_", " "), arm, *cells])
     return table(["Task", "Arm", *METHODS], rows, text_columns=2)
-
-
-def primary_spreads(runs: Runs, arm: str) -> str:
-    """Both primary figures of an arm in one line."""
-    return ", ".join(f"{short(name)} {_cell(runs.spread(arm, name))}" for name in HITS)
 
 
 def _cell(found: Spread | None) -> str:

@@ -7,11 +7,11 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from benchmarks.experiment.analyse import PRIMARY_PAIRS, Comparison, Runs, primary_comparisons, read_runs
-from benchmarks.experiment.controls import controls_summary, gain_shown
-from benchmarks.experiment.findings import capture_sentences, compared, verdict, words_sentences
+from benchmarks.experiment.controls import CONTROLS, controls_summary, gain_to_explain
+from benchmarks.experiment.findings import answer, capture_sentences, compared, settled, words_sentences
 from benchmarks.experiment.plots import draw_all, words_arms
 from benchmarks.experiment.run import RESULTS
-from benchmarks.experiment.sections import SECTIONS, Section, missing, planned, protocol_lines, statistics
+from benchmarks.experiment.sections import SECTIONS, Section, missing, protocol_lines, statistics
 from benchmarks.experiment.tables import (
     MEANING,
     about_table,
@@ -32,17 +32,17 @@ wears it: zebra shoes for a zebra bag. The paper behind this project claims that
 of the wrong category, *even when the search itself compares images only*. These experiments train the same towers under
 different losses, and ask whether that holds, and whether something simpler than language explains it.
 
-Unless a heading says otherwise, all figures compare the photo with catalog *pictures* alone; texts take part in training
-only. Figures are percent, as mean ± standard deviation over seeds."""
+Unless a heading says otherwise, all figures compare the photo with catalog *pictures* alone; texts take part in
+training only. Figures are percent, as mean ± standard deviation over seeds."""
 REPRODUCE = """\
 ```sh
 make experiment
 ```
 
-makes every run that has no result file yet, then writes this page. It can be stopped and started again. The result files
-are in `benchmarks/results/experiment`, one per arm and seed, with the figures, their course during training and the
-outcome of every single query. `.venv/bin/python -m benchmarks.experiment report` writes this page from them without
-training anything."""
+makes every run that has no result file yet, then writes this page. It can be stopped and started again. With
+`ARGS="--grocery FOLDER"` it also trains on the photos from shops, if you have them. The result files are in
+`benchmarks/results/experiment`, one per arm and seed, with the figures, their course during training and the outcome of
+every single query. `.venv/bin/python -m benchmarks.experiment report` writes this page from them and trains nothing."""
 
 
 @dataclass(frozen=True)
@@ -82,10 +82,7 @@ def _document(chapters: list[Chapter]) -> Iterator[str]:
         "This page is written by `make experiment` from the result files; every sentence follows the figures.",
         "",
     ]
-    if not chapters:
-        yield "No run has been made yet."
-    for chapter in chapters:
-        yield from _summary(chapter, titled=len(chapters) > 1)
+    yield from _summary(chapters)
     yield from ["## The question", "", QUESTION, ""]
     yield from _items(f"**{name}**: {meaning}." for name, meaning in MEANING.items())
     for chapter in chapters:
@@ -94,22 +91,25 @@ def _document(chapters: list[Chapter]) -> Iterator[str]:
     yield from _effort(chapters)
 
 
-def _summary(chapter: Chapter, *, titled: bool) -> Iterator[str]:
-    """The answers, a line each."""
-    gaps = missing(chapter.section, chapter.runs)
-    if titled:
-        yield from [f"**{chapter.section.title}**", ""]
-    if gaps:
+def _summary(chapters: list[Chapter]) -> Iterator[str]:
+    """All answers of the first chapter, a line each, and one line for each further chapter."""
+    if not chapters:
+        yield from ["No run has been made yet.", ""]
+        return
+    if any(missing(chapter.section, chapter.runs) for chapter in chapters):
         yield from ["*Preliminary: not all planned runs have been made.*", ""]
-    yield from _items(_answers(chapter))
+    first, *others = chapters
+    yield from _items([*_answers(first), *(f"**{other.section.title}.** {_short_answer(other)}" for other in others)])
+
+
+def _short_answer(chapter: Chapter) -> str:
+    comparisons = chapter.about_pair(0)
+    return f"{answer(comparisons, subject=SUBJECTS[0])} {controls_summary(chapter.runs, comparisons)}"
 
 
 def _answers(chapter: Chapter) -> Iterator[str]:
     for place, subject in enumerate(SUBJECTS):
-        comparisons = chapter.about_pair(place)
-        yield " ".join(
-            [f"**{verdict(comparisons, subject=subject)}**", *(compared(chapter.runs, c) for c in comparisons)]
-        )
+        yield answer(chapter.about_pair(place), subject=subject)
     yield f"**Controls.** {controls_summary(chapter.runs, chapter.comparisons)}"
     if sentences := capture_sentences(chapter.runs):
         yield " ".join(["**Look-alike patterns.**", *sentences])
@@ -126,7 +126,8 @@ def _words_arm(runs: Runs) -> str:
 def _told(chapter: Chapter) -> Iterator[str]:
     section, runs = chapter.section, chapter.runs
     yield from [f"## {section.title}", "", *protocol_lines(section, runs), ""]
-    yield from ["### The claim", "", *primary_table(chapter.comparisons, runs), "", statistics(), ""]
+    yield from ["### The claim", "", *_items(compared(c) for c in chapter.comparisons)]
+    yield from [*primary_table(chapter.comparisons), "", statistics(), ""]
     yield from ["### All arms", "", *about_table(runs), "", *arms_table(runs), ""]
     yield from _picture(chapter, "arms", "Every seed of every arm (dots) and their means (bars)")
     yield from _controls(chapter)
@@ -139,14 +140,14 @@ def _told(chapter: Chapter) -> Iterator[str]:
 
 
 def _controls(chapter: Chapter) -> Iterator[str]:
-    figures = gain_shown(chapter.comparisons)
+    figures = gain_to_explain(chapter.comparisons)
     yield from ["### What else could explain it", "", controls_summary(chapter.runs, chapter.comparisons), ""]
-    if not figures:
+    if not figures or not any(control.arm in chapter.runs.arms for control in CONTROLS):
         return
     yield from [*controls_table(chapter.runs, figures), ""]
     yield (
-        "The share of the gain is (control - dml) / (3-tower - dml), over the seeds that all three have. 80 % and more is "
-        "read as explaining the gain, 20 % and less as not explaining it. This is description, not a test."
+        "The share of the gain is (control - dml) / (3-tower - dml), over the seeds that all three have. 80 % and more "
+        "is read as explaining the gain, 20 % and less as not explaining it. This is description, not a test."
     )
     yield ""
 
@@ -155,8 +156,8 @@ def _curves(chapter: Chapter) -> Iterator[str]:
     yield from ["### Course of training", ""]
     yield from _picture(chapter, "curves", "R@1 and XC@1 over the steps of training")
     yield (
-        "Bands are one standard deviation over seeds. Before its last point a run's learning rate is still high, so a point "
-        "on the way is not what a shorter run would have reached."
+        "Bands are one standard deviation over seeds. Before its last point a run's learning rate is still high, so a "
+        f"point on the way is not what a shorter run would have reached. {settled(chapter.runs)}"
     )
     yield ""
 
@@ -169,8 +170,9 @@ def _words(chapter: Chapter) -> Iterator[str]:
     if sentences := words_sentences(runs, _words_arm(runs)):
         yield from ["### Photo and words", "", " ".join(sentences), ""]
         yield (
-            "Hit@1 by task. *Composed* is the photo with the words, *filter, then image* the photo alone among the products "
-            "that truly have what the words ask for: a baseline that needs exact attributes and a reader of the words."
+            "Hit@1 by task. *Composed* is the photo with the words, *filter, then image* the photo alone among the "
+            "products that truly have what the words ask for: a baseline that needs exact attributes, and somebody who "
+            "reads the words."
         )
         yield from ["", *words_table(runs), ""]
         yield from _picture(chapter, "words", "Hit@1 of photo with words and of simpler searches")
@@ -181,7 +183,7 @@ def _coverage(chapter: Chapter) -> Iterator[str]:
     gaps = missing(chapter.section, chapter.runs)
     if gaps:
         yield from [f"**Missing runs:** {', '.join(gaps)}.", ""]
-    elif plan := planned(chapter.section):
+    elif plan := chapter.section.planned:
         yield from [f"All {sum(plan.values())} planned runs were made.", ""]
     if chapter.runs.foreign:
         yield from [f"{chapter.runs.foreign} result files of another protocol were left out.", ""]

@@ -152,9 +152,11 @@ class Sampler:
         # One three-byte item per pixel makes this a single gather.
         cropped = self.data.pixels.view("V3").reshape(-1).take(points[mine]).view(np.uint8)
         strength = self.config.colour_jitter
-        gain = rng.uniform(1 - strength, 1 + strength, (count, 1, 1, 3)).astype(np.float32)[mine]
-        pixels = torch.from_numpy(cropped.reshape(-1, self.size, self.size, 3))
-        return (pixels * torch.from_numpy(gain)).clamp_(0, 255).byte().numpy()
+        gain = rng.uniform(1 - strength, 1 + strength, (count, 1, 3)).astype(np.float32)[mine]
+        # Whole rows are multiplied, by NumPy: threads of torch would disturb those that train.
+        pixels = cropped.reshape(-1, self.size, self.size * 3) * np.tile(gain, self.size)  # [b, S, 3 S]
+        lit: NDArray[np.uint8] = np.clip(pixels, 0, 255, out=pixels).astype(np.uint8)
+        return lit.reshape(-1, self.size, self.size, 3)
 
 
 def _sample_points(size: int, stored: int, scale: NDArray[np.float64], rng: np.random.Generator) -> Ints:

@@ -30,6 +30,8 @@ CONFIG, WEIGHTS, TOKENIZER = "config.json", "model.safetensors", "tokenizer.json
 IMAGE_GRAPH, TEXT_GRAPH = "image.onnx", "text.onnx"
 PARAMS, IDENTITY = "query.json", "model.json"
 
+RUN_CHECKPOINT = "checkpoint"
+"""Where a training run leaves its towers, below its own folder."""
 DEMO = Path(__file__).parent / "demo"
 """The small checkpoint that ships with the package; it was trained on drawings."""
 
@@ -93,8 +95,12 @@ class Checkpoint:
 
 
 def locate(source: str | Path) -> Path:
-    """The folder that a user means: `demo` is the shipped model, everything else a path."""
-    return DEMO if source == "demo" else Path(source)
+    """The folder that a user means: `demo` is the shipped model, else a checkpoint or the run that made one."""
+    if source == "demo":
+        return DEMO
+    folder = Path(source)
+    made = folder / RUN_CHECKPOINT
+    return made if not is_checkpoint(folder) and is_checkpoint(made) else folder
 
 
 def read_checkpoint(folder: Path) -> Checkpoint:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
 from pathlib import Path
 from tempfile import TemporaryDirectory
 from typing import Any, Literal, NamedTuple, cast
@@ -13,14 +12,12 @@ from fourtower_encoders.backends.source import read_config, read_tokenizer
 from fourtower_encoders.checkpoint import TOKENIZER, Checkpoint
 from fourtower_encoders.config import TowerConfig, TransformersText, VisionTransformer
 from fourtower_encoders.errors import InvalidConfig
+from fourtower_encoders.fitting import fit_checkpoint
 from fourtower_encoders.joint import QueryParams
+from fourtower_encoders.manifest import load_dataset
 from fourtower_encoders.model import FourTower
 from fourtower_encoders.saving import save_checkpoint
-from fourtower_encoders.tokens import Tokenizer, build_tokenizer
 from fourtower_encoders.weights import Precision
-
-Fit = Callable[[FourTower, Tokenizer], QueryParams]
-"""Sets the role means of the towers from data, and returns the query numbers fitted on it."""
 
 
 class Imported(NamedTuple):
@@ -31,39 +28,37 @@ class Imported(NamedTuple):
     family: str
 
 
-def import_model(
-    source: Path, out: Path, *, fit: Fit | None = None, precision: Precision = "float32", onnx: bool = True
-) -> Checkpoint:
+def import_model(source: Path, out: Path, *, fit: Path | None = None, precision: Precision = "float32") -> Checkpoint:
     """Make a Fourtower checkpoint that embeds exactly as the given model does.
 
     Args:
         source: a CLIP or SigLIP model in a local folder, as transformers saves it.
         out: where to put the checkpoint.
-        fit: fits means and query numbers on data; without it the means are zero and the numbers are the
-            stated defaults, marked as not fitted.
+        fit: a data folder; role means are fitted on its split `train`, query numbers on `val`. Without it
+            the means are zero and the numbers are the stated defaults, marked as not fitted.
         precision: how weights are stored.
-        onnx: also write the graphs that run without torch.
 
     Raises:
         InvalidConfig: the folder holds another kind of model, or one whose pictures are prepared in a way
             that can't be reproduced.
     """
+    splits = [load_dataset(fit, split) for split in ("train", "val")] if fit else []
     imported = read_model(source)
     with TemporaryDirectory() as scratch:
         tokenizer_file = Path(scratch) / TOKENIZER
         tokenizer_file.write_text(imported.tokenizer_json, "utf-8")
-        params = QueryParams()
-        if fit is not None:
-            params = fit(imported.model, build_tokenizer(imported.model.config.text, tokenizer_file))
-        return save_checkpoint(
+        checkpoint = save_checkpoint(
             out,
             imported.model,
-            params,
+            QueryParams(),
             tokenizer_file=tokenizer_file,
             provenance={"imported": {"family": imported.family, "name": source.resolve().name}},
             precision=precision,
-            onnx=onnx,
+            onnx=fit is None,  # fitted means change the graphs
         )
+    if fit is None:
+        return checkpoint
+    return fit_checkpoint(out, *splits, precision=precision, provenance={"fitted_on": fit.resolve().name})
 
 
 def read_model(source: Path) -> Imported:

@@ -38,14 +38,16 @@ class MetricsLog:
 
 
 def read_metrics(folder: Path) -> list[dict[str, Any]]:
-    """The logged lines of a run, oldest first; a line cut short by a crash is left out."""
+    """The logged lines of a run, oldest first; what a crash left half-written is left out."""
     path = folder / METRICS_FILE
     lines: list[dict[str, Any]] = []
-    for line in path.read_text(encoding="utf-8").splitlines() if path.exists() else []:
+    for text in path.read_bytes().splitlines() if path.exists() else []:
         try:
-            lines.append(json.loads(line))
-        except json.JSONDecodeError:
+            line = json.loads(text)
+        except ValueError:
             continue
+        if isinstance(line, dict):
+            lines.append(line)
     return lines
 
 

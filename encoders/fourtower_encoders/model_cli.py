@@ -29,6 +29,7 @@ def model() -> None:
 def import_(
     source: Annotated[Path, typer.Argument(help="A CLIP or SigLIP model in a local folder.")],
     out: Annotated[Path, typer.Option("--out", help="Where to put the checkpoint.")],
+    fit: Annotated[Path | None, typer.Option("--fit", help="Data folder to fit means and query weights on.")] = None,
     half: Annotated[bool, typer.Option("--half", help="Store the weights as float16.")] = False,
 ) -> None:
     """Turn a CLIP or SigLIP model into a checkpoint.
@@ -39,9 +40,10 @@ def import_(
     """
     from fourtower_encoders.importing import import_model
 
-    checkpoint = import_model(source, out, precision="float16" if half else "float32")
+    checkpoint = import_model(source, out, fit=fit, precision="float16" if half else "float32")
     typer.echo(f"Wrote {out}: model {checkpoint.model_id}, {checkpoint.config.dim} numbers per embedding.")
-    typer.echo("Its query numbers are defaults, not fitted on data.")
+    if fit is None:
+        typer.echo("Its query numbers are defaults, not fitted on data: --fit DATA fits them.")
 
 
 @app.command("info")

@@ -14,7 +14,7 @@ from fourtower_encoders.config import Preprocess
 from fourtower_encoders.errors import ImageError, ManifestError
 from fourtower_encoders.images import load_image
 from fourtower_encoders.manifest import Dataset, OnBad, Product
-from fourtower_encoders.preprocess import to_pixels
+from fourtower_encoders.preprocess import shortest_side, to_pixels
 from fourtower_encoders.tokens import Tokenizer
 
 Ints = NDArray[np.int64]
@@ -97,7 +97,7 @@ def load_training_data(
         group=_codes([product.group for product in products]),
         text=_codes([product.text for product in products]),
         category=_codes([product.category for product in products]),
-        bad={wanted[number][0]: sentence for number, sentence in bad.items()},
+        bad=_by_path(wanted, bad),
     )
 
 
@@ -122,7 +122,7 @@ def _decode(
     def decode(item: tuple[str, str]) -> NDArray[np.uint8] | str:
         path, where = item
         try:
-            return to_pixels(load_image(path, root=root, at_least=room.size), room)
+            return to_pixels(load_image(path, root=root, at_least=shortest_side(room)), room)
         except ImageError as error:
             return f"{where}: {path}: {error}"
 
@@ -144,6 +144,11 @@ def _decode(
     return pixels[: len(wanted) - len(bad)], bad
 
 
+def _by_path(wanted: Sequence[tuple[str, str]], bad: dict[int, str]) -> dict[str, str]:
+    """What is said first of each bad picture."""
+    return {wanted[number][0]: sentence for number, sentence in reversed(bad.items())}
+
+
 def readable(dataset: Dataset, *, on_bad: OnBad = "fail", threads: int = 4) -> Dataset:
     """The same split without pictures that can't be read and what needs them.
 
@@ -152,7 +157,7 @@ def readable(dataset: Dataset, *, on_bad: OnBad = "fail", threads: int = 4) -> D
     """
     wanted = _wanted(dataset) + [(task.query_image, task.where) for task in dataset.tasks if task.query_image]
     _, bad = _decode(wanted, dataset.root, Preprocess(size=16), on_bad=on_bad, threads=threads, progress=None)
-    return without_pictures(dataset, {wanted[number][0]: sentence for number, sentence in bad.items()})
+    return without_pictures(dataset, _by_path(wanted, bad))
 
 
 def without_pictures(dataset: Dataset, bad: Mapping[str, str]) -> Dataset:

@@ -11,7 +11,7 @@ import torch
 from fourtower_encoders.backends import resolve
 from fourtower_encoders.backends.resolve import published_preprocess
 from fourtower_encoders.backends.source import read_tokenizer
-from fourtower_encoders.checkpoint import Checkpoint, load_model, read_checkpoint
+from fourtower_encoders.checkpoint import RUN_CHECKPOINT, Checkpoint, load_model, read_checkpoint
 from fourtower_encoders.config import (
     HashedText,
     ImageBackend,
@@ -96,7 +96,7 @@ class TrainingRun:
     @property
     def checkpoint_folder(self) -> Path:
         """Where the fitted towers are saved."""
-        return self.out / "checkpoint"
+        return self.out / RUN_CHECKPOINT
 
     def load(self, *, progress: Progress | None = None) -> None:
         """Read all splits and decode the pictures of the training split.

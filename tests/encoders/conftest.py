@@ -181,3 +181,63 @@ def _save(kind: str, folder: Path, request) -> None:
     model = FourTower(resolve(config)).eval()
     _enliven(model)
     save_checkpoint(folder, model, fit(model, None), tokenizer_file=tokenizer_file)
+
+
+@pytest.fixture(scope="session")
+def catalog(tmp_path_factory) -> Path:
+    """A drawn data folder of 60 products with all three splits; copy it before changing anything."""
+    from fourtower_encoders.synth import SynthConfig, write_catalog
+
+    folder = tmp_path_factory.mktemp("data") / "catalog"
+    config = SynthConfig(products=60, seed=3, size=32, photos=2, val_share=0.2, test_share=0.2, tasks_per_kind=4)
+    write_catalog(folder, config)
+    return folder
+
+
+@pytest.fixture(scope="session")
+def make_arrays() -> Callable[..., object]:
+    """Makes training data in memory; each product has a colour pattern, words and a category of its own."""
+    from fourtower_encoders.training_data import TrainingData
+
+    def make(products: int = 16, *, photos: int = 2, size: int = 16, seed: int = 0) -> TrainingData:
+        rng = np.random.default_rng(seed)
+        side = round(size * 9 / 8)
+        patterns = rng.integers(30, 220, (products, 3, 3, 3), dtype=np.uint8)
+        grid = np.arange(side) * 3 // side
+        views = patterns[:, grid][:, :, grid]
+        shots = np.repeat(views, photos, axis=0)
+        shots = shots + rng.integers(0, 30, shots.shape, dtype=np.uint8)
+        numbers = np.arange(products)
+        queries = rng.integers(1, 64, (products + 5, 6))
+        queries[-1] = 0
+        return TrainingData(
+            pixels=np.concatenate([shots, views]),
+            pair_photo=np.arange(products * photos),
+            pair_product=np.repeat(numbers, photos),
+            views=[np.array([products * photos + number]) for number in numbers],
+            titles=rng.integers(1, 64, (products, 6)),
+            queries=queries,
+            answered=np.stack([numbers, products + numbers % 4], axis=1),
+            group=np.where(numbers < 2, 0, -1),
+            text=numbers,
+            category=numbers % 4,
+            bad={},
+        )
+
+    return make
+
+
+@pytest.fixture(scope="session")
+def make_towers() -> Callable[..., object]:
+    """Makes tiny towers that fit `make_arrays`; equal seeds give equal weights."""
+    import torch
+
+    from fourtower_encoders.config import HashedText, Preprocess, SmallResNet, TowerConfig
+    from fourtower_encoders.model import FourTower
+
+    def make(*, norm: str = "batch", seed: int = 0, size: int = 16, **networks: object) -> FourTower:
+        image, text = SmallResNet(width=4, norm=norm), HashedText(buckets=64, width=8)
+        torch.manual_seed(seed)
+        return FourTower(TowerConfig(image=image, text=text, preprocess=Preprocess(size=size), dim=8), **networks)
+
+    return make

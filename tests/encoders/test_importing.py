@@ -10,7 +10,7 @@ from typer.testing import CliRunner
 
 from fourtower_encoders.checkpoint import load_model, read_checkpoint
 from fourtower_encoders.embedder import Embedder
-from fourtower_encoders.errors import CheckpointError, InvalidConfig
+from fourtower_encoders.errors import CheckpointError, InvalidConfig, ManifestError
 from fourtower_encoders.importing import import_model
 from fourtower_encoders.joint import QueryParams
 from fourtower_encoders.model_cli import app
@@ -81,17 +81,6 @@ def test_without_data_the_numbers_are_stated_defaults(imported):
     assert str(source) not in (checkpoint.folder / "config.json").read_text()
 
 
-def test_a_fit_sets_means_and_numbers(clip_source, tmp_path):
-    def fit(model, tokenizer):
-        assert tokenizer(["mug"]).shape[1] == 5
-        model.mean_query_text.fill_(0.25)
-        return QueryParams(fitted=True, kappa_text=0.2)
-
-    checkpoint = import_model(clip_source, tmp_path / "clip", fit=fit, precision="float16", onnx=False)
-    assert checkpoint.params.kappa_text == 0.2
-    assert (load_model(checkpoint.folder).mean_query_text == 0.25).all()
-
-
 def test_other_models_are_refused(bert_source, tmp_path):
     with pytest.raises(InvalidConfig, match="holds a 'bert' model; only clip and siglip"):
         import_model(bert_source, tmp_path / "out")
@@ -109,12 +98,24 @@ def test_an_incomplete_folder_is_refused(clip_source, tmp_path, name):
     assert [path.name for path in tmp_path.iterdir()] == ["source"]
 
 
-def test_the_command_imports(siglip_source, tmp_path):
-    result = CliRunner().invoke(app, ["import", str(siglip_source), "--out", str(tmp_path / "s"), "--half"])
+def test_the_command_imports_and_fits(siglip_source, catalog, checkpoints, tmp_path):
+    folder = tmp_path / "fitted"
+    arguments = ["import", str(siglip_source), "--out", str(folder), "--fit", str(catalog), "--half"]
+    result = CliRunner().invoke(app, arguments)
     assert result.exit_code == 0, result.output
-    checkpoint = read_checkpoint(tmp_path / "s")
-    assert checkpoint.model_id in result.output
-    assert "not fitted" in result.output
+    fitted = read_checkpoint(folder)
+    assert fitted.model_id in result.output
+    assert fitted.params.fitted
+    assert fitted.identity.provenance["fitted_on"] == "catalog"
+    assert Embedder.load(folder, runtime="onnx").embed_texts(["mug"]).shape == (1, 32)
+    plain = checkpoints("siglip") / "model.safetensors"
+    assert (folder / "model.safetensors").stat().st_size < 0.6 * plain.stat().st_size
+
+
+def test_bad_data_stops_an_import_before_it_begins(siglip_source, tmp_path):
+    with pytest.raises(ManifestError, match="does not exist"):
+        import_model(siglip_source, tmp_path / "out", fit=tmp_path / "nowhere")
+    assert not (tmp_path / "out").exists()
 
 
 def test_info_shows_what_a_checkpoint_is(imported):

@@ -1,0 +1,85 @@
+"""The checkpoint that ships: small, torch-free, honest about its figures, and the command that shows it."""
+
+import json
+import subprocess
+import sys
+
+import pytest
+from PIL import Image
+
+from fourtower_encoders.checkpoint import DEMO, read_checkpoint
+from fourtower_encoders.demo_cli import demo
+from fourtower_encoders.embedder import Embedder
+from fourtower_encoders.evaluate import evaluate
+from fourtower_encoders.manifest import load_dataset
+from fourtower_encoders.synth import SynthConfig, write_catalog
+
+UNUSED_SEED = 4711
+"""Neither trained on nor measured for the card."""
+
+
+def test_is_small_and_complete():
+    names = {path.name for path in DEMO.iterdir()}
+    assert {"config.json", "model.safetensors", "image.onnx", "text.onnx", "query.json", "README.md"} <= names
+    assert sum(path.stat().st_size for path in DEMO.iterdir()) <= 8_000_000
+
+
+def test_says_where_it_comes_from():
+    checkpoint = read_checkpoint(DEMO)
+    assert checkpoint.params.fitted
+    assert set(checkpoint.params.calibration) == {"image", "text", "mixed"}
+    assert checkpoint.identity.provenance["training"]["variant"].startswith("4-tower")
+    card = (DEMO / "README.md").read_text(encoding="utf-8")
+    assert checkpoint.model_id in card
+    assert "trained on drawings" in card
+    assert "make train-demo" in card
+
+
+def test_embeds_without_torch():
+    code = (
+        "import sys, io; from PIL import Image; from fourtower_encoders import Embedder\n"
+        "picture = io.BytesIO(); Image.new('RGB', (80, 80), 'red').save(picture, 'PNG')\n"
+        "with Embedder.load('demo', runtime='onnx') as e:\n"
+        "    assert e.embed_images([picture.getvalue()]).shape == (1, e.dim)\n"
+        "    assert e.embed_texts(['red bag']).shape == (1, e.dim)\n"
+        "print('torch' in sys.modules or 'transformers' in sys.modules)"
+    )
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)  # noqa: S603
+    assert done.stdout.strip() == "False"
+
+
+def test_both_runtimes_agree(tmp_path):
+    write_catalog(tmp_path, SynthConfig(products=40, seed=5, photos=1))
+    pictures = sorted((tmp_path / "street").glob("*.jpg"))[:32]
+    with Embedder.load("demo", runtime="onnx") as onnx, Embedder.load("demo", runtime="torch", device="cpu") as torch:
+        for role in ("query_image", "product_image"):
+            agreement = onnx.embed_images(pictures, role=role) * torch.embed_images(pictures, role=role)
+            assert float(agreement.sum(axis=1).min()) >= 0.9999
+        words = ["red bag", "", "zebra clock handmade", "ÄÖ 東京"]
+        agreement = onnx.embed_texts(words) * torch.embed_texts(words)
+        assert float(agreement.sum(axis=1).min()) >= 0.9999
+
+
+@pytest.mark.slow
+def test_figures_stay_inside_the_intervals_of_the_card(tmp_path):
+    card = json.loads((DEMO / "card.json").read_text(encoding="utf-8"))
+    write_catalog(tmp_path, SynthConfig(products=card["products"], seed=UNUSED_SEED, photos=1), workers=2)
+    with Embedder.load("demo") as embedder:
+        figures = evaluate(embedder, load_dataset(tmp_path, "test")).figures()
+    outside = {
+        name: (figures[name], low, high)
+        for name, (low, high) in card["prediction_intervals"].items()
+        if not low <= figures[name] <= high
+    }
+    assert not outside
+
+
+def test_the_demo_command_finds_and_shows(tmp_path, capsys):
+    demo(out=tmp_path, products=60, seed=9, as_json=True)
+    figures = json.loads(capsys.readouterr().out)["figures"]
+    assert figures["R@10"] > 0.5, "sixty products are few: the right one is mostly among ten"
+    with Image.open(tmp_path / "nearest.png") as picture:
+        assert picture.width > 600
+    before = (tmp_path / "catalog" / "events.jsonl").stat().st_mtime_ns
+    demo(out=tmp_path, products=60, seed=9, as_json=True)
+    assert (tmp_path / "catalog" / "events.jsonl").stat().st_mtime_ns == before, "the second time draws nothing"
