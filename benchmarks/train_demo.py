@@ -28,13 +28,13 @@ from fourtower_encoders.training_run import TrainingRun
 
 SHIPPED = Path(fourtower_encoders.__file__).parent / "demo"
 DATA, RUN = Path("data"), Path("runs/demo")
-CATALOG = SynthConfig(products=4000, seed=1, photos=4)
+CATALOG = SynthConfig(products=4000, seed=1, photos=6)
 FRESH = SynthConfig(products=2000, seed=100, photos=1)
 """What the card's figures are measured on: other seeds, hence other products."""
 FRESH_SEEDS = range(100, 108)
 TOWERS = TowerConfig(image=SmallResNet(width=24), text=HashedText(width=64), preprocess=Preprocess(size=64))
 TRAINING = TrainConfig(
-    variant="4-tower+composed", steps=3000, learning_rate=3e-3, sampling=SamplingConfig(batch_size=128, hard_share=0.25)
+    variant="4-tower", steps=2400, learning_rate=3e-3, sampling=SamplingConfig(batch_size=128, hard_share=0.25)
 )
 CONFIDENCE = 0.99
 """Of each interval: a dozen figures are held against them at once."""

@@ -56,11 +56,10 @@ def _measure_all(settings: Settings) -> list[Finding]:
     """Measure in a folder that is removed afterwards; stderr says what is done."""
     console = Console(stderr=True)
     findings: list[Finding] = []
-    with TemporaryDirectory() as folder, console.status("Drawing pictures and saving towers ...") as status:
+    with TemporaryDirectory() as folder, console.status("Drawing, saving towers, measuring ..."):
         for finding in measure(Path(folder), settings, gpu=usable_gpu()):
             findings.append(finding)
             console.print(f"{finding.key}: {finding.race.ratio:.3f} ({finding.what})")
-            status.update("Measuring on ...")
     return findings
 
 

@@ -27,12 +27,11 @@ TARGETS = {
 
 @dataclass(frozen=True)
 class Finding:
-    """One ratio, and in words what its two sides are."""
+    """One ratio; docs/benchmarks.md says what its two sides are."""
 
     key: str
     what: str
-    ours: str
-    bare: str
+    """The towers and what ran them."""
     race: Race
 
     @property
@@ -64,13 +63,13 @@ def usable_gpu() -> str | None:
 
 
 def _embedding(folder: Path, files: list[Path], settings: Settings) -> Iterator[Finding]:
-    checkpoint = save_towers(folder / "towers", settings.towers)
+    checkpoint = _saved(folder, settings.towers)
     name = _named(settings.towers)
     first = _embed("embed_vs_forward", name, checkpoint, files, settings)
     yield first
     other: RuntimeName = "torch" if first.what.endswith("onnx") else "onnx"
     yield _embed(f"embed_vs_forward_{other}", name, checkpoint, files, settings, runtime=other)
-    demo = save_towers(folder / "demo", settings.demo_towers)
+    demo = _saved(folder, settings.demo_towers)
     yield _embed("embed_vs_forward_demo", _named(settings.demo_towers), demo, files, settings)
 
 
@@ -81,7 +80,7 @@ def _embed(
     name, result = race_embedding(
         checkpoint, work, batch_size=settings.embed_batch, rounds=settings.rounds, runtime=runtime, device="cpu"
     )
-    return Finding(key, f"{towers}, {name}", "embed_images on files", "network on ready pixels", result)
+    return Finding(key, f"{towers}, {name}", result)
 
 
 def _training(prefix: str, folder: Path, settings: Settings, device: str) -> Finding:
@@ -91,18 +90,24 @@ def _training(prefix: str, folder: Path, settings: Settings, device: str) -> Fin
     data = draw_training_data(folder / f"{prefix}catalog", towers, products=settings.train_products)
     result = race_training(data, towers, config, rounds=settings.rounds, device=device)
     what = f"{_named(towers)}, batch {config.sampling.batch_size}, {config.precision}"
-    return Finding(f"{prefix}train_vs_loop", what, "train", "loop over one ready batch", result)
+    return Finding(f"{prefix}train_vs_loop", what, result)
 
 
 def _on_gpu(folder: Path, files: list[Path], settings: Settings, gpu: str) -> Iterator[Finding]:
-    checkpoint = save_towers(folder / "gpu-towers", settings.gpu_towers)
+    checkpoint = _saved(folder, settings.gpu_towers)
     work, rounds, batch_size = repeated(files, settings.gpu_pictures), settings.rounds, settings.gpu_batch
     _, embedding = race_embedding(checkpoint, work, batch_size=batch_size, rounds=rounds, runtime="torch", device=gpu)
     what = f"{_named(settings.gpu_towers)}, {gpu}"
-    yield Finding("gpu_embed_vs_forward", what, "embed_images on files", "network on ready pixels", embedding)
+    yield Finding("gpu_embed_vs_forward", what, embedding)
     processes = race_processes(checkpoint, work, batch_size=batch_size, share=settings.share, rounds=rounds, device=gpu)
-    yield Finding("gpu_two_vs_one_process", what, "two processes", "one process", processes)
+    yield Finding("gpu_two_vs_one_process", what, processes)
     yield _training("gpu_", folder, settings, gpu)
+
+
+def _saved(folder: Path, towers: TowerConfig) -> Path:
+    """The checkpoint of such towers, made at the first call."""
+    checkpoint = folder / _named(towers).replace(" ", "-")
+    return checkpoint if checkpoint.exists() else save_towers(checkpoint, towers)
 
 
 def _named(towers: TowerConfig) -> str:

@@ -4,10 +4,10 @@ from __future__ import annotations
 
 import multiprocessing
 from collections.abc import Callable, Iterator
+from concurrent.futures import ProcessPoolExecutor
 from contextlib import contextmanager
 from pathlib import Path
-from threading import BrokenBarrierError
-from typing import Any
+from threading import Barrier
 
 from benchmarks.encode.race import Race, race
 from fourtower_encoders.embedder import Embedder
@@ -20,7 +20,7 @@ _batch_size: int
 def race_processes(
     checkpoint: Path, files: list[Path], *, batch_size: int, share: int, rounds: int, device: str
 ) -> Race:
-    """Race two processes ("ours") against one ("bare"); both pairs of hands take shares of the files from a queue."""
+    """Race two processes ("ours") against one ("bare"); they take shares of the files from a queue."""
     shares = [files[start : start + share] for start in range(0, len(files), share)]
     with (
         _encoders(2, checkpoint, batch_size, device) as two,
@@ -32,19 +32,18 @@ def race_processes(
 @contextmanager
 def _encoders(
     count: int, checkpoint: Path, batch_size: int, device: str
-) -> Iterator[Callable[[list[list[Path]]], object]]:
+) -> Iterator[Callable[[list[list[Path]]], list[int]]]:
     """Processes that have loaded the towers; the function gives them shares of work and waits."""
     spawn = multiprocessing.get_context("spawn")
-    loaded = spawn.Barrier(count + 1)
-    with spawn.Pool(count, _open, (checkpoint, batch_size, device, loaded)) as pool:
-        try:
-            loaded.wait(_READY_WITHIN_S)
-        except BrokenBarrierError as error:
-            raise RuntimeError(f"The encoding processes did not load {checkpoint} in {_READY_WITHIN_S} s.") from error
-        yield lambda shares: pool.map(_encode, shares, chunksize=1)
+    start = (checkpoint, batch_size, device, spawn.Barrier(count))
+    with ProcessPoolExecutor(count, mp_context=spawn, initializer=_open, initargs=start) as pool:
+        # Each of these starts a process, and none is done before all have loaded.
+        for first in [pool.submit(_encode, []) for _ in range(count)]:
+            first.result()
+        yield lambda shares: list(pool.map(_encode, shares))
 
 
-def _open(checkpoint: Path, batch_size: int, device: str, loaded: Any) -> None:
+def _open(checkpoint: Path, batch_size: int, device: str, loaded: Barrier) -> None:
     global _embedder, _batch_size  # a pool hands state to its processes in no other way
     _embedder, _batch_size = Embedder.load(checkpoint, device=device), batch_size
     loaded.wait(_READY_WITHIN_S)

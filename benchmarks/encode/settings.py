@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from benchmarks.train_demo import TOWERS as DEMO_TOWERS
 from benchmarks.train_demo import TRAINING as DEMO_TRAINING
-from fourtower_encoders.config import Frozen, HashedText, Preprocess, TimmImage, TowerConfig
+from fourtower_encoders.config import Frozen, HashedText, Preprocess, SmallResNet, TimmImage, TowerConfig
 from fourtower_encoders.train import TrainConfig
 
 
@@ -37,6 +37,7 @@ class Settings(Frozen):
     """Pictures per share of work that encoding processes take, as a worker's task does."""
 
 
+_TINY = TowerConfig(image=SmallResNet(width=8), preprocess=Preprocess(size=32))
 _FEW = DEMO_TRAINING.sampling.model_copy(update={"batch_size": 8})
 QUICK = Settings(
     rounds=1,
@@ -44,10 +45,11 @@ QUICK = Settings(
     picture_px=96,
     embed_pictures=6,
     embed_batch=4,
-    towers=timm_towers("test_vit", 160),
+    towers=_TINY,
+    demo_towers=_TINY,
     training=DEMO_TRAINING.model_copy(update={"steps": 2, "sampling": _FEW}),
     train_products=16,
-    gpu_towers=timm_towers("test_vit", 160),
+    gpu_towers=_TINY,
     gpu_pictures=8,
     gpu_batch=4,
     gpu_train_steps=2,

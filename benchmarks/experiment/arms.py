@@ -40,6 +40,11 @@ ARMS: tuple[Arm, ...] = (
     Arm("3-tower, category labels", ("3-tower",), "categories", about="control: the category word instead of a title"),
     Arm("3-tower, free proxies", ("3-tower",), "proxies", about="control: a learnable vector per product, no language"),
     Arm("dml, twice the steps", ("dml",), budget=2, about="control: only more gradient"),
+    Arm(
+        "3-tower, restarted",
+        ("3-tower", "3-tower"),
+        about="control: what the curriculum's second warm-up costs by itself",
+    ),
     Arm("3-tower, MiniLM", ("3-tower",), "minilm", about="a frozen pretrained transformer reads the titles"),
 )
 
@@ -59,4 +64,4 @@ def seeds(arm: Arm) -> range:
 
 GROCERY_ARMS = ("dml", "3-tower", "4-tower from 3-tower", "3-tower, free proxies", "3-tower, MiniLM")
 """What real photos of 81 known products can tell; here proxies transfer, for no product is new."""
-GROCERY_SEEDS = range(4)
+GROCERY_SEEDS = PRIMARY_SEEDS

@@ -27,7 +27,7 @@ DEPTH = 10
 
 
 def role_means(data: FitData) -> dict[Role, Array]:
-    """The mean embedding [D] of each role; products without image don't count for theirs."""
+    """The mean embedding [D] of each role, zero for a role without any; products without image don't count."""
     means: dict[Role, Array] = {role: _mean(data.role(role)) for role in ROLES}
     means["product_image"] = _mean(data.product_image[data.has_image])
     return means
@@ -89,7 +89,8 @@ def _fit_weights(data: FitData) -> Weights:
 
 
 def _fit_pair(first: Array, second: Array, relevant: Bools, complete: Bools) -> tuple[float, float]:
-    """Weights of two alignments [Q, N]; only complete products tell."""
+    """Weights of two alignments [Q, N]; only complete products tell, if there are any."""
+    complete = complete if complete.any() else np.ones_like(complete)
     first, second, relevant = first[:, complete], second[:, complete], relevant[:, complete]
     ratio = _best(RATIOS, lambda r: ndcg(first + r * second, relevant))
     deviation = max(float(np.std(first + ratio * second)), 1e-6)
@@ -153,4 +154,7 @@ def fit_logistic(scores: Array, labels: Bools, *, steps: int = 50, ridge: float 
 
 
 def _mean(array: Array) -> Array:
+    """The mean row [D]; zero, which centres nothing, if there is none."""
+    if not len(array):
+        return np.zeros(array.shape[1], dtype=np.float32)
     return np.asarray(array.mean(axis=0), dtype=np.float32)

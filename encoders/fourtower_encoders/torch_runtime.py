@@ -34,7 +34,7 @@ class TorchRuntime:
             CheckpointError: the weights are missing or damaged.
             InvalidConfig: there is no such device.
         """
-        self._device = _device(device)
+        self._device = find_device(device)
         self._on_gpu = self._device.type == "cuda"
         self._half = precision == "bf16" or (precision == "auto" and self._on_gpu)
         self._model = load_model(checkpoint.folder).to(self._device)
@@ -64,7 +64,12 @@ def _to_numpy(output: Tensor) -> Array:
     return array
 
 
-def _device(name: str) -> torch.device:
+def find_device(name: str) -> torch.device:
+    """The device of a name; `auto` takes a GPU where there is one.
+
+    Raises:
+        InvalidConfig: there is no such device.
+    """
     if name == "auto":
         return torch.device("cuda" if torch.cuda.is_available() else "cpu")
     try:

@@ -110,16 +110,19 @@ def _show(run: TrainingRun, *, as_json: bool) -> None:
 @contextmanager
 def _processes(device: str) -> Iterator[tuple[str, bool]]:
     """Join the processes that torchrun started; gives this one's device and whether it is the first."""
-    import torch
     import torch.distributed as dist
 
-    cuda = device.startswith("cuda") or (device == "auto" and torch.cuda.is_available())
+    from fourtower_encoders.torch_runtime import find_device
+
+    found = find_device(device)
     if int(os.environ.get("WORLD_SIZE", "1")) == 1:
-        yield (device if device != "auto" else "cuda" if cuda else "cpu"), True
+        yield str(found), True
         return
+    cuda = found.type == "cuda"
+    own = find_device(f"cuda:{os.environ['LOCAL_RANK']}") if cuda else found
     dist.init_process_group("nccl" if cuda else "gloo")
     try:
-        yield (f"cuda:{os.environ['LOCAL_RANK']}" if cuda else "cpu"), dist.get_rank() == 0
+        yield str(own), dist.get_rank() == 0
     finally:
         dist.destroy_process_group()
 

@@ -44,7 +44,7 @@ def test_embeds_without_torch():
         "    assert e.embed_texts(['red bag']).shape == (1, e.dim)\n"
         "print('torch' in sys.modules or 'transformers' in sys.modules)"
     )
-    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)  # noqa: S603
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
     assert done.stdout.strip() == "False"
 
 

@@ -3,8 +3,8 @@
 import numpy as np
 import pytest
 
-from fourtower_encoders.joint import QueryParams, query_vectors
 from fourtower_encoders.fit_data import FitData
+from fourtower_encoders.joint import QueryParams, query_vectors
 from fourtower_encoders.query_fit import fit, fit_logistic, fit_params, ndcg, quality, role_means
 
 N, U, D = 200, 20, 16
