@@ -71,8 +71,6 @@ def _draw(folder: Path, *, products: int, seed: int, notes: Console) -> Dataset:
         shutil.rmtree(folder, ignore_errors=True)
         with Progress(console=notes, transient=True, disable=not notes.is_terminal) as progress:
             task = progress.add_task("Drawing a catalog", total=image_count(config))
-            write_catalog(
-                folder, config, progress=lambda done, total: progress.update(task, completed=done, total=total)
-            )
+            write_catalog(folder, config, progress=lambda pictures: progress.advance(task, pictures))
         described.write_text(config.model_dump_json(), encoding="utf-8")
     return load_dataset(folder, "test")

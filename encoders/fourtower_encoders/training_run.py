@@ -11,7 +11,7 @@ import torch
 from fourtower_encoders.backends import resolve
 from fourtower_encoders.backends.resolve import published_preprocess
 from fourtower_encoders.backends.source import read_tokenizer
-from fourtower_encoders.checkpoint import RUN_CHECKPOINT, Checkpoint, load_model, read_checkpoint
+from fourtower_encoders.checkpoint import RUN_CHECKPOINT, Checkpoint, load_model, locate, read_checkpoint
 from fourtower_encoders.config import (
     HashedText,
     ImageBackend,
@@ -83,12 +83,12 @@ class TrainingRun:
         training: TrainConfig,
         *,
         device: str = "cpu",
-        start_from: Path | None = None,
+        start_from: str | Path | None = None,
         on_bad: OnBad = "fail",
     ) -> None:
         self.data, self.out, self.device = data, out, device
-        self.training, self._start_from, self._on_bad = training, start_from, on_bad
-        self._started = read_checkpoint(start_from) if start_from else None
+        self.training, self._on_bad = training, on_bad
+        self._started = read_checkpoint(locate(start_from)) if start_from else None
         self.config = self._started.config if self._started else config
         self._text_source = "" if isinstance(config.text, HashedText) else config.text.source
         self.bad: list[str] = []
@@ -125,7 +125,7 @@ class TrainingRun:
     def train(self, *, resume: bool = False, on_step: OnStep | None = None) -> None:
         """Run the loop; the state to resume from is kept in the output folder."""
         torch.manual_seed(self.training.seed)
-        self._model = load_model(self._start_from) if self._start_from else FourTower(self.config)
+        self._model = load_model(self._started.folder) if self._started else FourTower(self.config)
         set_means(self._model, {})  # they are fitted anew
         train(
             self._model,
