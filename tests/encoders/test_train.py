@@ -11,8 +11,8 @@ from torch import nn
 from fourtower_encoders.batches import Sampler, SamplingConfig
 from fourtower_encoders.errors import CheckpointError, TrainingStopped
 from fourtower_encoders.metrics_log import read_metrics
-from fourtower_encoders.objective import VARIANTS
-from fourtower_encoders.train import TrainConfig, one_cycle, train
+from fourtower_encoders.objective import VARIANTS, Objective
+from fourtower_encoders.train import TrainConfig, _optimizer, one_cycle, train
 from fourtower_encoders.training_state import STATE_FILE
 
 TINY = TrainConfig(steps=8, save_every=4, log_every=1, precision="fp32", sampling=SamplingConfig(batch_size=8))
@@ -135,6 +135,19 @@ def test_every_variant_trains_what_it_uses(make_arrays, make_towers, variant):
     assert any(name.startswith("text_") for name in moved) == (variant != "dml")
     assert not any(name.startswith("mean_") for name in moved)
     assert not towers.training
+
+
+def test_weights_decay_but_biases_norms_and_temperatures_do_not(make_towers):
+    modules = nn.ModuleDict({"towers": make_towers(), "objective": Objective("4-tower")})
+    modules["towers"].text_network.table.requires_grad_(False)
+    optimizer = _optimizer(modules, TINY)
+    decay = {id(p): group["weight_decay"] for group in optimizer.param_groups for p in group["params"]}
+    for name, parameter in modules.named_parameters():
+        if name.endswith("table.weight"):
+            assert id(parameter) not in decay, "frozen"
+        else:
+            assert decay[id(parameter)] == (TINY.weight_decay if parameter.ndim >= 2 else 0.0), name
+    assert modules["objective"].log_scales["image_image"].ndim < 2
 
 
 def test_low_precision_starts_where_full_precision_does(make_arrays, make_towers):

@@ -61,7 +61,10 @@ def test_a_whole_run_and_its_continuation(catalog, call, tmp_path):
     assert [line["step"] for line in read_metrics(out)] == [4], "all steps were done before"
     assert read_checkpoint(out / "checkpoint").identity.provenance["data"] == "catalog"
 
-    code, _, said = call("--data", catalog, "--out", tmp_path / "more", "--start-from", out)
+    code, _, said = call("--data", catalog, "--out", tmp_path / "more", "--start-from", out / "checkpoint", "--resume")
+    assert code == 1
+    assert "Train without --resume first" in said, "a state is sought in --out, towers elsewhere"
+    code, _, said = call("--data", catalog, "--out", tmp_path / "more", "--start-from", catalog)
     assert code == 1
     assert "is not a Fourtower checkpoint" in said
 

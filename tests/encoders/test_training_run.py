@@ -139,7 +139,7 @@ def test_networks_of_timm_and_transformers_from_scratch(catalog, tmp_path, bert_
     assert json.loads(checkpoint.file(TOKENIZER).read_text())["model"] == json.loads(original)["model"]
     assert checkpoint.config.text.source == "", "the folder is not needed again"
 
-    again = TrainingRun(catalog, tmp_path / "more", SMALL, training, start_from=run.checkpoint_folder)
+    again = TrainingRun(catalog, tmp_path / "more", SMALL, training, start_from=run.out)
     assert again.config == checkpoint.config, "what is started from decides, not what was asked for"
     again.load()
     again.train()
