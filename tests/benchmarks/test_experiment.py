@@ -11,7 +11,7 @@ from benchmarks.experiment import __main__ as command
 from benchmarks.experiment import run as runner
 from benchmarks.experiment import write
 from benchmarks.experiment.analyse import Run, Runs, curve, primary_comparisons, read_runs, share_of_gain
-from benchmarks.experiment.arms import ARMS, GROCERY_ARMS, seeds
+from benchmarks.experiment.arms import ARMS, GROCERY_ARMS, GROCERY_SEEDS, seeds
 from benchmarks.experiment.controls import CONTROLS, control_sentence, gain_to_explain
 from benchmarks.experiment.findings import answer, capture_sentences, compared, settled, verdict, words_sentences
 from benchmarks.experiment.plots import draw_all
@@ -326,16 +326,16 @@ def test_the_report_of_an_unfinished_experiment_admits_it(tmp_path):
 def test_further_sections_appear_with_their_files(tmp_path):
     assert "No run has been made yet." in document(tmp_path)
     invent_all(tmp_path / "results" / "synthetic", NOTHING, range(2))
-    four = {arm: (0.3, 0.5, 0.4) for arm in GROCERY_ARMS}
-    invent_all(tmp_path / "results" / "grocery", four, range(4), digest=GROCERY.digest, words=False)
+    chosen = {arm: (0.3, 0.5, 0.4) for arm in GROCERY_ARMS}
+    invent_all(tmp_path / "results" / "grocery", chosen, GROCERY_SEEDS, digest=GROCERY.digest, words=False)
     invent(tmp_path / "results" / "synthetic-gpu", "dml", 0, CLEAR["dml"], digest="its own", words=False)
     text = document(tmp_path)
     titles = [f"\n## {section.title}\n" for section in SECTIONS]
     assert all(title in text for title in titles)
     grocery = text[text.index(titles[1]) : text.index(titles[2])]
-    assert f"All {4 * len(GROCERY_ARMS)} planned runs were made." in grocery
+    assert f"All {len(GROCERY_SEEDS) * len(GROCERY_ARMS)} planned runs were made." in grocery
     assert "81 texts can't teach language" in grocery
-    assert "**Seeds:** 4 per arm." in grocery
+    assert f"**Seeds:** {len(GROCERY_SEEDS)} per arm." in grocery
     assert "### Photo and words" not in grocery
 
 
