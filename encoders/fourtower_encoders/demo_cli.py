@@ -65,7 +65,7 @@ def _draw(folder: Path, *, products: int, seed: int, notes: Console) -> Dataset:
     from fourtower_encoders.synth import SynthConfig, image_count, write_catalog
 
     # Nothing is trained here: nearly all products are for searching.
-    config = SynthConfig(products=products, seed=seed, photos=1, val_share=0.0, test_share=0.98)
+    config = SynthConfig(products=products, seed=seed, photos=1, val_share=0.0, test_share=0.9)
     described = folder / "config.json"
     if not described.exists() or described.read_text(encoding="utf-8") != config.model_dump_json():
         shutil.rmtree(folder, ignore_errors=True)
