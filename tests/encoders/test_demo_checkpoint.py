@@ -11,7 +11,7 @@ from fourtower_encoders.checkpoint import DEMO, read_checkpoint
 from fourtower_encoders.demo_cli import demo
 from fourtower_encoders.embedder import Embedder
 from fourtower_encoders.evaluate import evaluate
-from fourtower_encoders.manifest import load_dataset
+from fourtower_encoders.manifest import Dataset, load_dataset
 from fourtower_encoders.synth import SynthConfig, write_catalog
 
 UNUSED_SEED = 4711
@@ -60,18 +60,36 @@ def test_both_runtimes_agree(tmp_path):
         assert float(agreement.sum(axis=1).min()) >= 0.9999
 
 
-@pytest.mark.slow
-def test_figures_stay_inside_the_intervals_of_the_card(tmp_path):
+@pytest.fixture(scope="module")
+def fresh(tmp_path_factory) -> Dataset:
+    """A catalog of the size that the card names, from a seed of its own."""
+    folder = tmp_path_factory.mktemp("fresh")
     card = json.loads((DEMO / "card.json").read_text(encoding="utf-8"))
-    write_catalog(tmp_path, SynthConfig(products=card["products"], seed=UNUSED_SEED, photos=1), workers=2)
+    write_catalog(folder, SynthConfig(products=card["products"], seed=UNUSED_SEED, photos=1), workers=2)
+    return load_dataset(folder, "test")
+
+
+@pytest.mark.slow
+def test_figures_stay_inside_the_intervals_of_the_card(fresh):
+    intervals = json.loads((DEMO / "card.json").read_text(encoding="utf-8"))["prediction_intervals"]
     with Embedder.load("demo") as embedder:
-        figures = evaluate(embedder, load_dataset(tmp_path, "test")).figures()
+        figures = evaluate(embedder, fresh).figures()
     outside = {
-        name: (figures[name], low, high)
-        for name, (low, high) in card["prediction_intervals"].items()
-        if not low <= figures[name] <= high
+        name: (figures[name], span) for name, span in intervals.items() if not span[0] <= figures[name] <= span[1]
     }
     assert not outside
+
+
+@pytest.mark.slow
+def test_bf16_finds_the_same(fresh):
+    pictures = [product.images[0] for product in fresh.products if product.images]
+    found, embeddings = [], []
+    for precision in ("fp32", "bf16"):
+        with Embedder.load("demo", runtime="torch", device="cpu", precision=precision) as embedder:
+            embeddings.append(embedder.embed_images(pictures, root=fresh.root))
+            found.append(evaluate(embedder, fresh).figures()["R@10"])
+    assert float((embeddings[0] * embeddings[1]).sum(axis=1).min()) >= 0.999
+    assert found[0] == pytest.approx(found[1], abs=0.005)
 
 
 def test_the_demo_command_finds_and_shows(tmp_path, capsys):
