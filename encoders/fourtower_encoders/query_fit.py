@@ -20,7 +20,7 @@ from fourtower_encoders.joint import (
 
 RATIOS = (0.0, 0.1, 0.2, 0.35, 0.5, 0.75, 1.0, 1.5, 2.0, 3.0)
 """Tried weights of the second half of a product against the first."""
-KAPPAS = (0.0, 0.2, 0.4, 0.6, 0.8, 1.0)
+KAPPAS = (0.0, 0.25, 0.5, 0.75, 1.0, 1.25, 1.5, 2.0)
 HIDDEN_SHARE = 0.2
 """Share of products that lose a half while κ is fitted."""
 DEPTH = 10
