@@ -18,7 +18,9 @@ HEADINGS = ("Figure", "Towers", "Images/s", "Bare", "Ratio (rounds)", "Target")
 
 def terminal_table(findings: Sequence[Finding]) -> Table:
     """The findings as a table; a missed target is red."""
-    table = Table(*HEADINGS)
+    table = Table()
+    for heading in HEADINGS:
+        table.add_column(heading, no_wrap=heading == "Figure")
     for finding in findings:
         missed = finding.race.ratio < TARGETS.get(finding.key, 0.0)
         table.add_row(*_cells(finding), style="red" if missed else None)

@@ -16,6 +16,8 @@ class Arm:
 
     name: str
     phases: tuple[Variant, ...]
+    first: Variant | None = None
+    """The losses of the first half of the steps, under one learning-rate schedule for both halves."""
     texts: Texts = "titles"
     """What the product-text tower reads: real titles, or a control in their place."""
     budget: int = 1
@@ -36,16 +38,32 @@ ARMS: tuple[Arm, ...] = (
     Arm("clip", ("clip",), about="image-text only"),
     Arm("4-tower", ("4-tower",), about="four towers from the start"),
     Arm("4-tower+composed", ("4-tower+composed",), about="and photo + words against product"),
-    Arm("3-tower, titles shuffled", ("3-tower",), "shuffled", about="control: language that says nothing"),
-    Arm("3-tower, category labels", ("3-tower",), "categories", about="control: the category word instead of a title"),
-    Arm("3-tower, free proxies", ("3-tower",), "proxies", about="control: a learnable vector per product, no language"),
+    Arm("3-tower, titles shuffled", ("3-tower",), texts="shuffled", about="control: language that says nothing"),
+    Arm(
+        "3-tower, category labels",
+        ("3-tower",),
+        texts="categories",
+        about="control: the category word instead of a title",
+    ),
+    Arm(
+        "3-tower, free proxies",
+        ("3-tower",),
+        texts="proxies",
+        about="control: a learnable vector per product, no language",
+    ),
     Arm("dml, twice the steps", ("dml",), budget=2, about="control: only more gradient"),
+    Arm(
+        "4-tower after 3-tower",
+        ("4-tower",),
+        first="3-tower",
+        about="the curriculum under one schedule; added after the primary arms had been seen",
+    ),
     Arm(
         "3-tower, restarted",
         ("3-tower", "3-tower"),
         about="control: what the curriculum's second warm-up costs by itself",
     ),
-    Arm("3-tower, MiniLM", ("3-tower",), "minilm", about="a frozen pretrained transformer reads the titles"),
+    Arm("3-tower, MiniLM", ("3-tower",), texts="minilm", about="a frozen pretrained transformer reads the titles"),
 )
 
 PRIMARY_SEEDS = range(8)

@@ -57,6 +57,7 @@ def run_arm(protocol: Protocol, arm: Arm, seed: int, splits: Splits) -> dict[str
     for phase, variant in enumerate(arm.phases):
         config = TrainConfig(
             variant=variant,
+            first_variant=arm.first,
             steps=steps,
             seed=seed + 1000 * phase,
             learning_rate=protocol.learning_rate,

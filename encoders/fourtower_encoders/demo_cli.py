@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import shutil
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
@@ -12,8 +11,6 @@ if TYPE_CHECKING:
     from rich.console import Console
 
     from fourtower_encoders.manifest import Dataset
-
-CATALOG = "catalog"
 
 
 def demo(
@@ -42,7 +39,7 @@ def demo(
     from fourtower_encoders.scoring import score
 
     notes = Console(stderr=True)
-    dataset = _draw(out / CATALOG, products=products, seed=seed, notes=notes)
+    dataset = _draw(out / f"catalog-{products}-{seed}", products=products, seed=seed, notes=notes)
     with Embedder.load("demo") as embedder, notes.status("Embedding the catalog with the shipped towers ..."):
         embedded = embed_dataset(embedder, dataset)
         evaluation = score(embedded, embedder.params)
@@ -58,19 +55,16 @@ def demo(
 
 
 def _draw(folder: Path, *, products: int, seed: int, notes: Console) -> Dataset:
-    """Draw the catalog, or take the one that an earlier call drew with the same settings."""
+    """Draw the catalog, or take the whole one that an earlier call drew with the same settings."""
     from rich.progress import Progress
 
     from fourtower_encoders.manifest import load_dataset
-    from fourtower_encoders.synth import SynthConfig, image_count, write_catalog
+    from fourtower_encoders.synth import SynthConfig, holds_catalog, image_count, write_catalog
 
     # Nothing is trained here: nearly all products are for searching.
     config = SynthConfig(products=products, seed=seed, photos=1, val_share=0.0, test_share=0.9)
-    described = folder / "config.json"
-    if not described.exists() or described.read_text(encoding="utf-8") != config.model_dump_json():
-        shutil.rmtree(folder, ignore_errors=True)
+    if not holds_catalog(folder, config):
         with Progress(console=notes, transient=True, disable=not notes.is_terminal) as progress:
             task = progress.add_task("Drawing a catalog", total=image_count(config))
             write_catalog(folder, config, progress=lambda pictures: progress.advance(task, pictures))
-        described.write_text(config.model_dump_json(), encoding="utf-8")
     return load_dataset(folder, "test")

@@ -1,15 +1,15 @@
-"""Fits a saved checkpoint on data: role means into its towers, weights, κ and calibration into `query.json`."""
+"""Saves towers fitted on data: role means in the towers, weights, κ and calibration in `query.json`."""
 
 from __future__ import annotations
 
 from collections.abc import Mapping
-from functools import partial
 from pathlib import Path
+from tempfile import TemporaryDirectory
 from typing import Any
 
 import torch
 
-from fourtower_encoders.checkpoint import TOKENIZER, Checkpoint, load_model, read_checkpoint
+from fourtower_encoders.checkpoint import Checkpoint
 from fourtower_encoders.config import ROLES, Role
 from fourtower_encoders.embedder import Embedder
 from fourtower_encoders.fit_data import embed_fit_data
@@ -21,30 +21,30 @@ from fourtower_encoders.saving import save_checkpoint
 from fourtower_encoders.weights import Precision
 
 
-def fit_checkpoint(
+def save_fitted(
     folder: Path,
+    model: FourTower,
     train: Dataset,
     val: Dataset,
     *,
+    tokenizer_file: Path | None = None,
+    provenance: Mapping[str, Any] | None = None,
     device: str = "auto",
     precision: Precision = "float32",
-    provenance: Mapping[str, Any] | None = None,
 ) -> Checkpoint:
-    """Replace a checkpoint by its fitted self, with ONNX graphs.
+    """Save towers with ONNX graphs, fitted; until that is done `folder` holds what it held before.
 
     Means come from the training split, everything else from the validation split.
     """
-    checkpoint = read_checkpoint(folder)
-    tokenizer_file = checkpoint.file(TOKENIZER) if checkpoint.has(TOKENIZER) else None
-    kept = dict(checkpoint.identity.provenance) | dict(provenance or {})
-    model = load_model(folder)
+    files: dict[str, Any] = {"tokenizer_file": tokenizer_file, "precision": precision}
     set_means(model, {})
-    again = partial(save_checkpoint, folder, model, tokenizer_file=tokenizer_file, provenance=kept, precision=precision)
-    again(QueryParams(), onnx=False)
-    with Embedder.load(folder, runtime="torch", device=device) as plain:
-        means, params = fit(embed_fit_data(plain, train), embed_fit_data(plain, val))
+    folder.parent.mkdir(parents=True, exist_ok=True)
+    with TemporaryDirectory(dir=folder.parent, prefix=f".{folder.name}-unfitted-") as scratch:
+        plain_towers = save_checkpoint(Path(scratch) / "plain", model, QueryParams(), onnx=False, **files)
+        with Embedder.load(plain_towers.folder, runtime="torch", device=device) as plain:
+            means, params = fit(embed_fit_data(plain, train), embed_fit_data(plain, val))
     set_means(model, means)
-    return again(params)
+    return save_checkpoint(folder, model, params, provenance=provenance, **files)
 
 
 def set_means(model: FourTower, means: Mapping[Role, Array]) -> None:

@@ -12,11 +12,11 @@ from fourtower_encoders.backends.source import read_config, read_tokenizer
 from fourtower_encoders.checkpoint import TOKENIZER, Checkpoint
 from fourtower_encoders.config import TowerConfig, TransformersText, VisionTransformer
 from fourtower_encoders.errors import InvalidConfig
-from fourtower_encoders.fitting import fit_checkpoint
+from fourtower_encoders.fitting import save_fitted
 from fourtower_encoders.joint import QueryParams
 from fourtower_encoders.manifest import load_dataset
 from fourtower_encoders.model import FourTower
-from fourtower_encoders.saving import save_checkpoint
+from fourtower_encoders.saving import check_target, save_checkpoint
 from fourtower_encoders.weights import Precision
 
 
@@ -42,23 +42,18 @@ def import_model(source: Path, out: Path, *, fit: Path | None = None, precision:
         InvalidConfig: the folder holds another kind of model, or one whose pictures are prepared in a way
             that can't be reproduced.
     """
+    check_target(out)
     splits = [load_dataset(fit, split) for split in ("train", "val")] if fit else []
     imported = read_model(source)
+    origin: dict[str, Any] = {"imported": {"family": imported.family, "name": source.resolve().name}}
     with TemporaryDirectory() as scratch:
         tokenizer_file = Path(scratch) / TOKENIZER
         tokenizer_file.write_text(imported.tokenizer_json, "utf-8")
-        checkpoint = save_checkpoint(
-            out,
-            imported.model,
-            QueryParams(),
-            tokenizer_file=tokenizer_file,
-            provenance={"imported": {"family": imported.family, "name": source.resolve().name}},
-            precision=precision,
-            onnx=fit is None,  # fitted means change the graphs
-        )
-    if fit is None:
-        return checkpoint
-    return fit_checkpoint(out, *splits, precision=precision, provenance={"fitted_on": fit.resolve().name})
+        files: dict[str, Any] = {"tokenizer_file": tokenizer_file, "precision": precision}
+        if fit is None:
+            return save_checkpoint(out, imported.model, QueryParams(), provenance=origin, **files)
+        origin["fitted_on"] = fit.resolve().name
+        return save_fitted(out, imported.model, *splits, provenance=origin, **files)
 
 
 def read_model(source: Path) -> Imported:

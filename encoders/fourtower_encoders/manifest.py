@@ -94,6 +94,8 @@ def load_dataset(root: Path, split: str, *, on_bad: OnBad = "fail") -> Dataset:
         ManifestError: a file is missing or empty, or, with `on_bad="fail"`, a line is bad.
     """
     own = root / f"products.{split}.jsonl"
+    if not root.is_dir():
+        raise ManifestError(f"There is no data folder {root}; correct the path.")
     bad: list[str] = []
     products = _read(own if own.exists() else root / "products.jsonl", Product, bad)
     known = {product.product_id for product in products}
@@ -115,7 +117,7 @@ def _read(path: Path, model: type[_R], bad: list[str], known: set[str] | None = 
     """Parse every line; what can't be used is described in `bad`."""
     if not path.is_file():
         raise ManifestError(
-            f"{path} does not exist. Point --data at a folder that `fourtower synth` could have written."
+            f"{path} does not exist. Name a split that the folder has, or a folder as `fourtower synth` writes it."
         )
     records: list[_R] = []
     seen: set[str] = set()

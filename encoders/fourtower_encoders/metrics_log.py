@@ -64,7 +64,7 @@ def draw_curves(folder: Path) -> Path:
         2, 1, figsize=(8, 7), height_ratios=(3, 1), sharex=True, layout="constrained"
     )
     losses.plot(steps, [line["loss"] for line in lines], color="black", linewidth=2, label="loss")
-    for name in lines[0]["terms"] if lines else ():
+    for name in dict.fromkeys(name for line in lines for name in line["terms"]):
         losses.plot(steps, [line["terms"].get(name) for line in lines], linewidth=1, label=name)
     losses.set(ylabel="loss", title=folder.name)
     losses.legend(frameon=False)

@@ -19,6 +19,8 @@ app = typer.Typer(no_args_is_help=True)
 def model() -> None:
     """Import and inspect checkpoints.
 
+    A checkpoint is a folder with all that is needed to embed pictures and texts.
+
     \b
     Example:
       fourtower model info demo
@@ -33,6 +35,9 @@ def import_(
     half: Annotated[bool, typer.Option("--half", help="Store the weights as float16.")] = False,
 ) -> None:
     """Turn a CLIP or SigLIP model into a checkpoint.
+
+    The source is a folder as transformers saves it. Without --fit the checkpoint's embeddings are the
+    source's own; --fit centres them on the data and fits the numbers of its query.json.
 
     \b
     Example:
@@ -52,6 +57,8 @@ def info(
     as_json: Annotated[bool, typer.Option("--json", help="Print JSON instead of text.")] = False,
 ) -> None:
     """Show what a checkpoint is.
+
+    Its id, its networks, its files, the numbers that queries are made with, and how it came to be.
 
     \b
     Example:

@@ -61,7 +61,7 @@ def save_checkpoint(
         CheckpointError: the folder holds something else, or the tokenizer is missing.
     """
     config = _self_contained(resolve(model.config))
-    _check_target(folder)
+    check_target(folder)
     if tokenizer_file is None and not isinstance(config.text, HashedText):
         raise CheckpointError(f"The text network '{config.text.kind}' needs a tokenizer_file to be saved with it.")
     folder.parent.mkdir(parents=True, exist_ok=True)
@@ -135,7 +135,12 @@ def _model_id(config: TowerConfig, weights: str, tokenizer: FileRecord | None) -
     return hashlib.sha256(json.dumps(parts, sort_keys=True).encode()).hexdigest()[:16]
 
 
-def _check_target(folder: Path) -> None:
+def check_target(folder: Path) -> None:
+    """Make sure that a save may replace the folder.
+
+    Raises:
+        CheckpointError: it holds something else than a checkpoint.
+    """
     if folder.exists() and not is_checkpoint(folder) and not (folder.is_dir() and not any(folder.iterdir())):
         raise CheckpointError(f"{folder} exists and is not a checkpoint; it is not replaced, choose another path.")
 

@@ -31,6 +31,8 @@ class TrainConfig(Frozen):
     """Everything that decides the result of a run, besides towers and data."""
 
     variant: Variant = "4-tower"
+    first_variant: Variant | None = None
+    """Another variant for the first half of the steps: the paper starts four towers from three."""
     steps: int = Field(default=2400, ge=1)
     seed: int = Field(default=0, ge=0, lt=2**31)
     learning_rate: float = Field(default=2e-3, gt=0)
@@ -45,6 +47,10 @@ class TrainConfig(Frozen):
     save_every: int = Field(default=500, ge=1)
     log_every: int = Field(default=20, ge=1)
     precision: Literal["bf16", "fp32"] = "bf16"
+
+    def variant_at(self, step: int) -> Variant:
+        """Whose losses a step trains."""
+        return self.first_variant if self.first_variant and 2 * step < self.steps else self.variant
 
 
 @dataclass(frozen=True)
@@ -139,6 +145,7 @@ class _Run:
         joint = gather_rows(mine)
         numbers = gather_rows((batch.product, batch.group, batch.text, batch.query, batch.answered))
         luck = torch.Generator().manual_seed(self.config.seed * 1_000_003 + step)  # the same on every process
+        self.objective.variant = self.config.variant_at(step)
         terms = self.objective(joint, masks(*numbers), luck)
         self.optimizer.zero_grad()
         torch.stack(list(terms.values())).sum().backward()  # type: ignore[no-untyped-call]

@@ -22,6 +22,10 @@ def train(
     variant: Annotated[
         Literal["dml", "clip", "3-tower", "4-tower", "4-tower+composed"], typer.Option(help="Which losses to train.")
     ] = "4-tower",
+    first_variant: Annotated[
+        Literal["dml", "clip", "3-tower", "4-tower"] | None,
+        typer.Option(help="Other losses for the first half of the steps, such as 3-tower before 4-tower."),
+    ] = None,
     steps: Annotated[int, typer.Option(min=1, help="Updates of the weights.")] = 2400,
     batch_size: Annotated[int, typer.Option(min=2, help="Pairs of photo and product per update.")] = 128,
     photos: Annotated[int, typer.Option(min=1, help="Photos of one product per batch.")] = 1,
@@ -67,7 +71,14 @@ def train(
     from fourtower_encoders.train import TrainConfig
 
     sampling = SamplingConfig(batch_size=batch_size, photos_per_product=photos, hard_share=hard_share)
-    config = TrainConfig(variant=variant, steps=steps, seed=seed, learning_rate=learning_rate, sampling=sampling)
+    config = TrainConfig(
+        variant=variant,
+        first_variant=first_variant,
+        steps=steps,
+        seed=seed,
+        learning_rate=learning_rate,
+        sampling=sampling,
+    )
     towers = training_run.towers(image, text, pretrained=pretrained, width=width, image_size=image_size, dim=dim)
     with _processes(device) as (where, first):
         run = training_run.TrainingRun(data, out, towers, config, device=where, start_from=start_from, on_bad=on_bad)

@@ -26,12 +26,11 @@ from fourtower_encoders.config import (
 from fourtower_encoders.embedder import Embedder
 from fourtower_encoders.errors import InvalidConfig
 from fourtower_encoders.evaluate import embed_dataset
-from fourtower_encoders.fitting import fit_checkpoint, set_means
-from fourtower_encoders.joint import QueryParams
+from fourtower_encoders.fitting import save_fitted, set_means
 from fourtower_encoders.manifest import Dataset, OnBad, load_dataset
 from fourtower_encoders.metrics_log import draw_curves
 from fourtower_encoders.model import FourTower
-from fourtower_encoders.saving import save_checkpoint
+from fourtower_encoders.saving import check_target
 from fourtower_encoders.scoring import Evaluation, score
 from fourtower_encoders.tokens import build_tokenizer
 from fourtower_encoders.train import OnStep, TrainConfig, train
@@ -103,8 +102,10 @@ class TrainingRun:
 
         Raises:
             ManifestError: a line or a picture is bad and bad ones are not to be skipped.
+            CheckpointError: something else lies where the checkpoint would go.
         """
         self.out.mkdir(parents=True, exist_ok=True)
+        check_target(self.checkpoint_folder)
         train_split = load_dataset(self.data, "train", on_bad=self._on_bad)
         self._val_split = self._readable("val")
         # Whatever is wrong with it should not come to light after the training.
@@ -147,17 +148,16 @@ class TrainingRun:
             "training": self.training.model_dump(mode="json"),
             **(facts or {}),
         }
-        folder = self.checkpoint_folder
-        save_checkpoint(
-            folder,
+        return save_fitted(
+            self.checkpoint_folder,
             self._model.cpu().float(),
-            QueryParams(),
+            self._train_split,
+            self._val_split,
             tokenizer_file=self._tokenizer_file,
             provenance=provenance,
+            device=self.device,
             precision=precision,
-            onnx=False,
         )
-        return fit_checkpoint(folder, self._train_split, self._val_split, device=self.device, precision=precision)
 
     def evaluate(self) -> Evaluation:
         """Measure the saved checkpoint on the test split, or on validation where there is none."""

@@ -1,15 +1,18 @@
-"""Tiny models of every kind of back-end, made from scratch once per session; nothing is fetched."""
+"""Tiny models of every kind of back-end, made from scratch once per session, data, and a host on loopback."""
 
 from __future__ import annotations
 
 import io
 import string
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import numpy as np
 import pytest
 from PIL import Image
+from tests.encoders.image_host import Host, only, policy_for, serve
+
+from fourtower_encoders.fetching import ImageFetcher
 
 WORDS = ("red", "shoe", "green", "mug", "leather", "bag", "small", "lamp")
 
@@ -241,3 +244,15 @@ def make_towers() -> Callable[..., object]:
         return FourTower(TowerConfig(image=image, text=text, preprocess=Preprocess(size=size), dim=8), **networks)
 
     return make
+
+
+@pytest.fixture
+def host() -> Iterator[Host]:
+    yield from serve(Host())
+
+
+@pytest.fixture
+def fetcher(host: Host) -> Iterator[ImageFetcher]:
+    """Trusts `host` under any name below `.test`."""
+    with ImageFetcher(policy_for(host), resolver=only("127.0.0.1")) as fetcher:
+        yield fetcher

@@ -98,6 +98,17 @@ def test_the_demo_command_finds_and_shows(tmp_path, capsys):
     assert figures["R@10"] > 0.5, "sixty products are few: the right one is mostly among ten"
     with Image.open(tmp_path / "nearest.png") as picture:
         assert picture.width > 600
-    before = (tmp_path / "catalog" / "events.jsonl").stat().st_mtime_ns
+    drawn = tmp_path / "catalog-60-9" / "events.jsonl"
+    before = drawn.stat().st_mtime_ns
     demo(out=tmp_path, products=60, seed=9, as_json=True)
-    assert (tmp_path / "catalog" / "events.jsonl").stat().st_mtime_ns == before, "the second time draws nothing"
+    assert drawn.stat().st_mtime_ns == before, "the second time draws nothing"
+
+
+def test_the_demo_command_keeps_what_it_did_not_draw(tmp_path, capsys):
+    mine = tmp_path / "catalog" / "mine.txt"
+    mine.parent.mkdir()
+    mine.write_text("precious")
+    demo(out=tmp_path, products=60, seed=9, as_json=True)
+    demo(out=tmp_path, products=60, seed=10, as_json=True)
+    assert mine.read_text() == "precious"
+    assert capsys.readouterr().out

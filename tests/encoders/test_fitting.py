@@ -9,8 +9,9 @@ import torch
 from fourtower_encoders.checkpoint import load_model
 from fourtower_encoders.config import IMAGE_ROLES, ROLES, HashedText, Preprocess, SmallResNet, TowerConfig
 from fourtower_encoders.embedder import Embedder
+from fourtower_encoders.errors import ImageRejected
 from fourtower_encoders.fit_data import embed_fit_data
-from fourtower_encoders.fitting import fit_checkpoint, set_means
+from fourtower_encoders.fitting import save_fitted, set_means
 from fourtower_encoders.joint import QueryParams
 from fourtower_encoders.manifest import load_dataset
 from fourtower_encoders.model import FourTower
@@ -54,16 +55,15 @@ def plain(tmp_path):
 
 
 def test_a_fitted_checkpoint(splits, plain, tmp_path):
-    """Its means and numbers are those of the fit on the same data; its past is kept; both runtimes use them."""
+    """Its means and numbers are those of the fit on the same data; both runtimes use them."""
     with Embedder.load(plain, runtime="torch", device="cpu") as embedder:
         means, params = fit(*(embed_fit_data(embedder, split) for split in splits))
     model, folder = load_model(plain), tmp_path / "checkpoint"
     set_means(model, {role: np.full(8, 0.2, np.float32) for role in ROLES})  # of an earlier fit; must not stay
-    provenance = {"data": "catalog", "note": "old"}
-    before = save_checkpoint(folder, model, QueryParams(), provenance=provenance, onnx=False)
+    before = save_checkpoint(folder, model, QueryParams(), provenance={"note": "old"}, onnx=False)
 
-    after = fit_checkpoint(folder, *splits, device="cpu", provenance={"note": "new"})
-    assert after.identity.provenance == {"data": "catalog", "note": "new"}
+    after = save_fitted(folder, model, *splits, device="cpu", provenance={"note": "new"})
+    assert after.identity.provenance == {"note": "new"}
     assert after.model_id != before.model_id
     assert after.params == params
     assert after.params.fitted
@@ -75,6 +75,15 @@ def test_a_fitted_checkpoint(splits, plain, tmp_path):
         np.testing.assert_allclose(fitted[role], moved / np.linalg.norm(moved, axis=1, keepdims=True), atol=1e-4)
     for role, embeddings in embed(folder, splits[1], "onnx").items():
         assert (embeddings * fitted[role]).sum(axis=1).min() > 0.9999
+
+
+def test_a_fit_that_fails_leaves_nothing_that_looks_fitted(splits, tmp_path):
+    train, val = splits
+    lost = [pair.model_copy(update={"query_image": "lost.jpg"}) for pair in val.pairs]
+    folder = tmp_path / "checkpoint"
+    with pytest.raises(ImageRejected, match=r"lost\.jpg"):
+        save_fitted(folder, FourTower(SMALL).eval(), train, replace(val, pairs=lost), device="cpu")
+    assert list(tmp_path.iterdir()) == []
 
 
 def test_a_role_that_is_not_named_is_not_centred(plain):

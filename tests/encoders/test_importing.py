@@ -113,7 +113,7 @@ def test_the_command_imports_and_fits(siglip_source, catalog, checkpoints, tmp_p
 
 
 def test_bad_data_stops_an_import_before_it_begins(siglip_source, tmp_path):
-    with pytest.raises(ManifestError, match="does not exist"):
+    with pytest.raises(ManifestError, match="There is no data folder"):
         import_model(siglip_source, tmp_path / "out", fit=tmp_path / "nowhere")
     assert not (tmp_path / "out").exists()
 

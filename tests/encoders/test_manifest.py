@@ -96,7 +96,9 @@ def test_what_names_a_skipped_product_is_skipped_too(tmp_path):
 
 
 def test_missing_and_empty_files(tmp_path):
-    with pytest.raises(ManifestError, match=r"products\.jsonl does not exist\. Point --data at a folder"):
+    with pytest.raises(ManifestError, match=r"There is no data folder .*nowhere; correct the path\."):
+        load_dataset(tmp_path / "nowhere", "train")
+    with pytest.raises(ManifestError, match=r"products\.jsonl does not exist\. Name a split that the folder has"):
         load_dataset(tmp_path, "train")
     write(tmp_path, products=[GOOD])
     with pytest.raises(ManifestError, match=r"queries\.train\.jsonl does not exist"):

@@ -285,3 +285,12 @@ def test_a_full_disk_stops_the_run_with_a_sentence(make_arrays, make_towers, tmp
         finally:
             resource.setrlimit(resource.RLIMIT_FSIZE, (soft, hard))
     train(make_towers(), make_arrays(), changed(steps=4), out=tmp_path, resume=True)
+
+
+def test_a_curriculum_changes_the_losses_halfway(make_arrays, make_towers, tmp_path):
+    config = TrainConfig(
+        variant="4-tower", first_variant="dml", steps=5, log_every=1, sampling=SamplingConfig(batch_size=8)
+    )
+    assert [config.variant_at(step) for step in range(5)] == ["dml", "dml", "dml", "4-tower", "4-tower"]
+    train(make_towers(), make_arrays(), config, out=tmp_path)
+    assert [len(line["terms"]) for line in read_metrics(tmp_path)] == [1, 1, 1, 5, 5]

@@ -97,7 +97,7 @@ def test_wrong_calls(catalog, call, tmp_path, arguments, code, sentence):
 def test_no_data(call, tmp_path):
     code, _, said = call("--data", tmp_path, "--out", tmp_path / "out")
     assert code == 1
-    assert "products.jsonl does not exist. Point --data at a folder" in said
+    assert "products.jsonl does not exist. Name a split that the folder has" in said
 
 
 def test_a_bad_line_ends_it(call, folder, tmp_path):

@@ -44,9 +44,22 @@ def test_every_help_has_an_example(name: str) -> None:
         shown = CliRunner().invoke(cli.app, [*path.split(), "--help"])
         assert shown.exit_code == 0, path
         assert "Example" in shown.output, path
-        assert f"fourtower {path}" in shown.output, path
+        assert f"\n   fourtower {path}" in shown.output, f"{path}: no indented example"
         for parameter in command.params:
             assert getattr(parameter, "help", None), f"{path}: {parameter.name} has no help"
+
+
+def test_paragraphs_fill_the_line_and_examples_keep_theirs() -> None:
+    shown = run("evaluate", "--help").stdout
+    assert "how often the right one is among the first k hits" in shown
+    lines = [line.strip() for line in shown.splitlines()]
+    start = lines.index("Example:")
+    assert lines[start - 1] == ""
+    assert lines[start - 2], "no second empty line"
+    assert lines[start + 1 : start + 3] == [
+        "fourtower synth --products 2000 --out catalog",
+        "fourtower evaluate demo --data catalog --picture found.png",
+    ]
 
 
 def test_help_lists_the_table() -> None:
@@ -108,7 +121,7 @@ def unreadable() -> None:
     [
         (damaged, 1, "fourtower: model.safetensors is cut short; copy the checkpoint again.\n"),
         (contradictory, 2, "fourtower: --dim must be at least 8.\n"),
-        (unreadable, 1, "fourtower: [Errno 13] Permission denied: 'runs/a'\n"),
+        (unreadable, 1, "fourtower: runs/a: Permission denied.\n"),
         (interrupted, 130, ""),
     ],
 )

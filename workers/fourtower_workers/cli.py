@@ -5,6 +5,7 @@ Exit codes: 0 it worked, 1 something failed, 2 the call was wrong, 130 interrupt
 
 from __future__ import annotations
 
+import inspect
 import os
 import sys
 from importlib import import_module
@@ -39,6 +40,7 @@ class LazyCommands(TyperGroup):
 
     def __init__(self, **settings: Any) -> None:
         super().__init__(**settings)
+        flow(self)
         for name, entry in COMMANDS.items():
             self.add_command(TyperCommand(name, help=entry.short_help))
 
@@ -56,13 +58,31 @@ def load_command(name: str) -> TyperCommand | TyperGroup:
         group = typer.main.get_group(found)
         group.name = name
         group.no_args_is_help = True
+        for command in (group, *group.commands.values()):
+            flow(command)
         return group
     single = typer.Typer(add_completion=False)
     single.command(name)(found)
     command = typer.main.get_command(single)
     if not isinstance(command, TyperCommand):
         raise TypeError(f"{COMMANDS[name].target} is not a function")
+    flow(command)
     return command
+
+
+def flow(command: Any) -> None:
+    """Let a command's paragraphs fill the terminal; those marked with a backspace keep their lines.
+
+    Rich help would show the lines of a docstring as they are; plain help wraps by itself.
+    """
+    if command.help and command.rich_markup_mode:
+        paragraphs = inspect.cleandoc(command.help).split("\n\n")
+        command.help = "\n\n".join(_flowing(paragraph) for paragraph in paragraphs)
+
+
+def _flowing(paragraph: str) -> str:
+    kept = paragraph.removeprefix("\b\n")
+    return kept if kept != paragraph else paragraph.replace("\n", " ")
 
 
 def _print_version(wanted: bool) -> None:
@@ -85,6 +105,8 @@ def fourtower(
 ) -> None:
     """Multimodal product search: find products by photo, by words, or by both.
 
+    Every command explains itself with an example: `fourtower train --help`.
+
     \b
     Example:
       fourtower demo --out demo
@@ -98,10 +120,17 @@ def main() -> None:
     except (EncoderError, OSError) as error:
         if os.environ.get("FOURTOWER_DEBUG"):
             raise
-        print(f"fourtower: {error}", file=sys.stderr)
+        print(f"fourtower: {_sentence(error)}", file=sys.stderr)
         sys.exit(2 if isinstance(error, InvalidConfig) else 1)
     finally:
         _flush_quietly()
+
+
+def _sentence(error: Exception) -> str:
+    """What went wrong; of a file, without the number that the system gives it."""
+    if isinstance(error, OSError) and error.filename is not None:
+        return f"{error.filename}: {error.strerror}."
+    return str(error)
 
 
 def _flush_quietly() -> None:

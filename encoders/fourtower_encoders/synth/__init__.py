@@ -8,7 +8,7 @@ from fourtower_encoders.synth.config import StreetStyle, SynthConfig, TitleStyle
 from fourtower_encoders.synth.photo import render_catalog
 from fourtower_encoders.synth.products import SynthProduct, make_products
 from fourtower_encoders.synth.street import render_street
-from fourtower_encoders.synth.writer import CatalogSummary, image_count, write_catalog
+from fourtower_encoders.synth.writer import CatalogSummary, holds_catalog, image_count, write_catalog
 
 __all__ = [
     "CatalogSummary",
@@ -16,6 +16,7 @@ __all__ = [
     "SynthConfig",
     "SynthProduct",
     "TitleStyle",
+    "holds_catalog",
     "image_count",
     "make_products",
     "render_catalog",

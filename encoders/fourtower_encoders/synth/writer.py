@@ -26,6 +26,12 @@ Progress = Callable[[int], None]
 """Called with the number of pictures that were just written."""
 _CHUNK = 32
 _EVENT_VERSION = 1
+_DATASET, _EVENTS = "dataset.json", "events.jsonl"
+_LISTINGS = (
+    _DATASET,
+    _EVENTS,
+    *(f"{kind}.{split}.jsonl" for split in SPLITS for kind in ("products", "queries", "tasks")),
+)
 
 
 @dataclass(frozen=True)
@@ -67,6 +73,8 @@ def write_catalog(
     """
     for folder in ("images", "street"):
         (out / folder).mkdir(parents=True, exist_ok=True)
+    for listing in _LISTINGS:  # what they name is about to change; an interrupted call leaves none
+        (out / listing).unlink(missing_ok=True)
     products = make_products(config)
     digests: dict[str, list[str]] = {}
     for drawn in _draw_all(out, config, workers):
@@ -74,10 +82,20 @@ def write_catalog(
         if progress:
             progress(drawn.pictures)
     tasks = _write_splits(out, config, products)
-    _write_lines(out / "events.jsonl", (_event(product, digests[product.product_id]) for product in products))
+    _write_lines(out / _EVENTS, (_event(product, digests[product.product_id]) for product in products))
     summary = _summary(config, products, tasks)
     _write_dataset(out, config, summary)
     return summary
+
+
+def holds_catalog(out: Path, config: SynthConfig) -> bool:
+    """Whether a folder holds this very catalog, and all of it: its description is written last."""
+    try:
+        description = json.loads((out / _DATASET).read_bytes())
+        version, written = description["generator_version"], SynthConfig.model_validate(description["config"])
+    except (OSError, ValueError, TypeError, KeyError):
+        return False
+    return bool(version == GENERATOR_VERSION and written == config)
 
 
 @dataclass(frozen=True)
@@ -205,10 +223,13 @@ def _write_dataset(out: Path, config: SynthConfig, summary: CatalogSummary) -> N
         },
         "held_out_cells": sorted(held_out_cells(config.seed, config.held_out)),
     }
-    (out / "dataset.json").write_text(json.dumps(description, indent=2) + "\n", encoding="utf-8")
+    (out / _DATASET).write_text(json.dumps(description, indent=2) + "\n", encoding="utf-8")
 
 
 def _write_lines(path: Path, records: Iterable[dict[str, Any]]) -> None:
-    with path.open("w", encoding="utf-8", newline="\n") as file:
+    """Write a file that has its name only once all lines are in it."""
+    draft = path.with_suffix(".partial")
+    with draft.open("w", encoding="utf-8", newline="\n") as file:
         for record in records:
             file.write(json.dumps(record, ensure_ascii=False) + "\n")
+    draft.replace(path)

@@ -8,7 +8,7 @@ import pytest
 from PIL import Image
 
 from fourtower_encoders.manifest import load_dataset
-from fourtower_encoders.synth import SynthConfig, image_count, make_products, write_catalog
+from fourtower_encoders.synth import SynthConfig, holds_catalog, image_count, make_products, write_catalog
 from fourtower_encoders.synth.products import SPLITS
 
 CONFIG = SynthConfig(products=70, size=32, test_share=0.3, val_share=0.2, photos=2)
@@ -104,3 +104,26 @@ def test_two_processes_write_the_same_files(folder: Path, tmp_path: Path) -> Non
         return {str(path.relative_to(root)): path.read_bytes() for path in root.rglob("*") if path.is_file()}
 
     assert contents(tmp_path) == contents(folder)
+
+
+def test_a_call_that_breaks_off_leaves_no_catalog(tmp_path: Path) -> None:
+    """Neither that of an earlier call, whose pictures are partly replaced, nor the beginning of a new one."""
+    first, second = (SynthConfig(products=40, size=32, seed=seed) for seed in (1, 2))
+    write_catalog(tmp_path, first)
+    assert holds_catalog(tmp_path, first)
+    assert not holds_catalog(tmp_path, second)
+
+    def interrupt(pictures: int) -> None:
+        raise KeyboardInterrupt
+
+    with pytest.raises(KeyboardInterrupt):
+        write_catalog(tmp_path, second, progress=interrupt)
+    assert not holds_catalog(tmp_path, first)
+    assert not holds_catalog(tmp_path, second)
+    assert {path.name for path in tmp_path.iterdir()} == {"images", "street"}
+
+
+@pytest.mark.parametrize("content", [b"", b"[]", b"{}", b'{"generator_version": 1, "config": 3}', b"\xff"])
+def test_a_damaged_description_is_no_catalog(tmp_path: Path, content: bytes) -> None:
+    (tmp_path / "dataset.json").write_bytes(content)
+    assert not holds_catalog(tmp_path, SynthConfig())
