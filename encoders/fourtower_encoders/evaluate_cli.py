@@ -22,7 +22,7 @@ def evaluate(
     *,
     data: Annotated[Path, typer.Option(help="Data folder with products, queries and, if any, tasks.")],
     split: Annotated[str, typer.Option(help="Which split to measure.")] = "test",
-    on_bad: Annotated[Literal["fail", "skip"], typer.Option(help="What to do with lines that can't be used.")] = "fail",
+    on_bad: Annotated[Literal["fail", "skip"], typer.Option(help="What to do with bad lines and pictures.")] = "fail",
     picture: Annotated[Path | None, typer.Option(help="Also draw what was found, as .png or .jpg.")] = None,
     runtime: Annotated[Literal["auto", "torch", "onnx"], typer.Option(help="What runs the towers.")] = "auto",
     device: Annotated[str, typer.Option(help="auto, cpu, cuda or cuda:N.")] = "auto",
@@ -46,8 +46,11 @@ def evaluate(
     from fourtower_encoders.embedder import Embedder
     from fourtower_encoders.evaluate import score
     from fourtower_encoders.manifest import load_dataset
+    from fourtower_encoders.training_data import readable
 
     dataset = load_dataset(data, split, on_bad=on_bad)
+    if on_bad == "skip":  # looks at every picture once more; without it the first bad one stops the embedding
+        dataset = readable(dataset, on_bad=on_bad)
     errors = Console(stderr=True)
     for line in dataset.bad:
         errors.print(f"skipped: {line}", markup=False)

@@ -1,6 +1,7 @@
 """The command, on untrained towers saved as a checkpoint."""
 
 import json
+import shutil
 
 import pytest
 import typer
@@ -8,7 +9,7 @@ from PIL import Image
 from typer.testing import CliRunner
 
 from fourtower_encoders.config import HashedText, SmallResNet, TowerConfig
-from fourtower_encoders.errors import CheckpointError, ManifestError
+from fourtower_encoders.errors import CheckpointError, ImageRejected, ManifestError
 from fourtower_encoders.evaluate_cli import evaluate
 
 COLOURS = ("red", "green", "blue")
@@ -75,6 +76,17 @@ def test_bad_lines_fail_or_are_skipped_aloud(folders, tmp_path):
     result = run(checkpoint, "--data", tmp_path, "--on-bad", "skip", "--json")
     assert json.loads(result.stdout)["sizes"]["photos"] == 3
     assert "nobody" in result.stderr
+
+
+def test_bad_pictures_fail_or_are_skipped_aloud(folders, tmp_path):
+    checkpoint, data = folders
+    shutil.copytree(data, tmp_path, dirs_exist_ok=True)
+    (tmp_path / "blue.png").write_bytes(b"no picture")
+    assert isinstance(run(checkpoint, "--data", tmp_path).exception, ImageRejected)
+    result = run(checkpoint, "--data", tmp_path, "--on-bad", "skip", "--json")
+    assert result.exit_code == 0, result.output
+    assert "blue.png" in result.stderr
+    assert json.loads(result.stdout)["sizes"] == {"products": 3, "rows": 3, "photos": 2, "tasks": 0}
 
 
 def test_errors_are_the_packages_own(folders, tmp_path):
