@@ -84,8 +84,20 @@ def _export(
             verbose=False,
         )
     assert program is not None  # the promise of dynamo=True
+    _forget_origins(program.model)
     size = sum(tensor.nbytes for tensor in graph.state_dict().values())
     program.save(str(path), external_data=size > _LARGEST_GRAPH)
+
+
+def _forget_origins(model: Any) -> None:
+    """Drop the notes in which file of whose machine each operation was traced; nobody runs them."""
+    for nodes in (*model.graphs(), *model.functions.values()):
+        nodes.metadata_props.clear()
+        for node in nodes:
+            node.doc_string = None
+            for noted in (node, *node.inputs, *node.outputs):
+                if noted is not None:  # an optional input that is not given
+                    noted.metadata_props.clear()
 
 
 def _text_shape(config: TowerConfig, batch: Any) -> dict[int, Any]:

@@ -72,3 +72,11 @@ def test_a_graph_that_differs_is_refused(checkpoints, monkeypatch):
     model.mean_product_image.neg_()
     with pytest.raises(CheckpointError, match=r"image\.onnx gives other vectors than the towers"):
         export._check_parity(graph, example, checkpoints("small") / "image.onnx", name="pixels")
+
+
+@pytest.mark.parametrize("kind", KINDS)
+def test_graphs_tell_nothing_of_the_machine(checkpoints, kind):
+    for graph in ("image.onnx", "text.onnx"):
+        content = (checkpoints(kind) / graph).read_bytes()
+        assert b"site-packages" not in content
+        assert b"export.py" not in content
