@@ -44,8 +44,10 @@ def run(
         return
     torch.set_num_threads(1)  # two runs side by side are faster than one run on two cores
     mine, of = (int(part) for part in share.split("/"))
-    for protocol, folder in data:
-        if todo := pending(protocol)[mine::of]:
+    # All shares are cut before any run ends: cut later, they would overlap and leave gaps.
+    shares = [(protocol, folder, pending(protocol)[mine::of]) for protocol, folder in data]
+    for protocol, folder, todo in shares:
+        if todo:
             work(protocol, load_splits(folder, protocol.towers), todo)
 
 

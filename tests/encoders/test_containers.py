@@ -9,21 +9,12 @@ from io import BytesIO
 
 import pytest
 from PIL import Image, PngImagePlugin
+from tests.encoders.pictures import picture, saved
 
 from fourtower_encoders.containers import MAX_BLOCKS, MAX_SCANS, take_apart
 from fourtower_encoders.errors import ImageRejected
 
 SECRET = b"not for the decoder"
-
-
-def picture(mode: str = "RGB", size: tuple[int, int] = (40, 24)) -> Image.Image:
-    return Image.linear_gradient("L").resize(size).convert(mode)
-
-
-def saved(kind: str, image: Image.Image | None = None, **options: object) -> bytes:
-    buffer = BytesIO()
-    (image or picture()).save(buffer, kind, **options)
-    return buffer.getvalue()
 
 
 def chunk(kind: bytes, body: bytes) -> bytes:
