@@ -75,15 +75,15 @@ class Sampler:
     """For each product the products that it is mistaken for, [N, M]; -1 where there are fewer."""
 
     def __post_init__(self) -> None:
-        self._pairs_of = self.data.pairs_of
-        self._usable = np.flatnonzero([len(pairs) > 0 for pairs in self._pairs_of])
+        self._pairs, self._views = _Lists(self.data.pairs_of), _Lists(self.data.views)
+        self._usable = np.flatnonzero(self._pairs.lengths > 0)
 
     def draw(self, step: int) -> Batch:
         """This process's share of the joint batch of a step."""
         rng = np.random.default_rng([self.seed, step])
-        pairs = self._pairs(step, rng)
+        pairs = self._draw_pairs(step, rng)
         owners = self.data.pair_product[pairs]
-        views = np.array([rng.choice(self.data.views[owner]) for owner in owners])
+        views = self._views.draw(owners, 1, rng)
         query = self._queries(owners, rng)
         mine = self._share(len(pairs))
         photos = self._pixels(self.data.pair_photo[pairs], mine, rng)
@@ -106,15 +106,11 @@ class Sampler:
             raise InvalidConfig(f"A batch of {rows} rows can't be shared by {self.world_size} processes. Start fewer.")
         return slice(self.rank * each, (self.rank + 1) * each)
 
-    def _pairs(self, step: int, rng: np.random.Generator) -> Ints:
+    def _draw_pairs(self, step: int, rng: np.random.Generator) -> Ints:
         """K photos of each of P products, the same product never drawn twice."""
         per_product = self.config.photos_per_product
         count = min(self.config.batch_size // per_product, len(self._usable))
-        chosen = self._products(step, count, rng)
-        draws = [
-            rng.choice(self._pairs_of[n], per_product, replace=len(self._pairs_of[n]) < per_product) for n in chosen
-        ]
-        return np.concatenate(draws)
+        return self._pairs.draw(self._products(step, count, rng), per_product, rng)
 
     def _products(self, step: int, count: int, rng: np.random.Generator) -> Ints:
         """Walk through a fresh permutation each epoch; replace a share by what the others are mistaken for."""
@@ -157,6 +153,27 @@ class Sampler:
         pixels = cropped.reshape(-1, self.size, self.size * 3) * np.tile(gain, self.size)  # [b, S, 3 S]
         lit: NDArray[np.uint8] = np.clip(pixels, 0, 255, out=pixels).astype(np.uint8)
         return lit.reshape(-1, self.size, self.size, 3)
+
+
+class _Lists:
+    """Lists of unequal lengths end to end, so that one call draws from many."""
+
+    def __init__(self, lists: list[Ints]) -> None:
+        self.lengths = np.array([len(items) for items in lists], dtype=np.int64)
+        self._items = np.concatenate(lists)
+        self._starts = np.cumsum(self.lengths) - self.lengths
+
+    def draw(self, rows: Ints, count: int, rng: np.random.Generator) -> Ints:
+        """`count` items of each of these lists [R], none twice before all of it were drawn: [R * count]."""
+        lengths = self.lengths[rows][:, None]
+        if count == 1:
+            place = (rng.random((len(rows), 1)) * lengths).astype(np.int64)
+        else:  # the first places of a random order of each list; columns past its end sort last
+            luck = rng.random((len(rows), int(lengths.max())))
+            luck[np.arange(luck.shape[1]) >= lengths] = 1.0
+            place = np.take_along_axis(luck.argsort(axis=1), np.arange(count) % lengths, axis=1)
+        drawn: Ints = self._items[self._starts[rows][:, None] + place].ravel()
+        return drawn
 
 
 def _sample_points(size: int, stored: int, scale: NDArray[np.float64], rng: np.random.Generator) -> Ints:

@@ -6,7 +6,7 @@ import torch
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from fourtower_encoders.batches import Sampler, SamplingConfig
+from fourtower_encoders.batches import Sampler, SamplingConfig, _Lists
 from fourtower_encoders.errors import InvalidConfig
 
 SIZE = 16
@@ -151,3 +151,21 @@ def test_impossible_batches_are_refused(arrays):
         SamplingConfig(batch_size=4, photos_per_product=3)
     with pytest.raises(InvalidConfig, match=r"2 rows can't be shared by 3 processes"):
         Sampler(arrays, SamplingConfig(batch_size=2), SIZE, 0, rank=1, world_size=3).draw(0)
+
+
+@given(data=st.data(), count=st.integers(1, 5))
+def test_draws_from_lists_are_even(data, count):
+    lists = data.draw(st.lists(st.lists(st.integers(0, 99), min_size=1, max_size=6, unique=True), min_size=1))
+    rows = np.array(data.draw(st.lists(st.integers(0, len(lists) - 1), min_size=1, max_size=8)))
+    drawn = _Lists([np.array(items) for items in lists]).draw(rows, count, np.random.default_rng(0))
+    for row, items in zip(rows, drawn.reshape(len(rows), count).tolist(), strict=True):
+        times = [items.count(item) for item in lists[row]]
+        assert sum(times) == count, "only items of this list"
+        assert max(times) - min(times) <= 1, "none twice before all were drawn"
+
+
+def test_every_item_of_a_list_is_drawn_as_often():
+    lists = _Lists([np.array([7]), np.array([0, 1, 2]), np.array([5, 6])])
+    for count in (1, 2):
+        drawn = lists.draw(np.full(6000, 1), count, np.random.default_rng(1))
+        assert np.bincount(drawn, minlength=3) == pytest.approx([2000 * count] * 3, rel=0.1)
