@@ -13,6 +13,8 @@ from typing import Any
 
 import pytest
 
+from tests.services.milvus import lite_server, milvus_server  # noqa: F401  fixtures for every test below
+
 ABOUT_GPU = re.compile(r"\b(gpu|gpus|cuda)\b", re.IGNORECASE)
 
 

@@ -1,0 +1,111 @@
+"""The port that an engine implements: rows in, rows out. What the rows mean is decided above it."""
+
+from __future__ import annotations
+
+from collections.abc import Collection, Sequence
+from dataclasses import dataclass
+from typing import Literal, NamedTuple, Protocol
+
+import numpy as np
+from numpy.typing import NDArray
+
+from fourtower_search.index.conditions import Condition
+from fourtower_search.index.rows import Row, RowState
+from fourtower_search.schema import CatalogSchema
+
+Consistency = Literal["bounded", "strong"]
+PAGE = 16_384
+"""Most rows of one answer. Milvus silently leaves out the rest, so a full page is never taken for the whole."""
+
+
+class Hit(NamedTuple):
+    """A row that a search found."""
+
+    row: Row
+    score: float
+
+
+@dataclass(frozen=True, slots=True)
+class Capabilities:
+    """What an engine can do; what it can't is done by the client or refused."""
+
+    engine: str
+    """Name and version, for messages."""
+    lexical: bool
+    """Full-text search (BM25) inside the engine."""
+    concurrent_writers: bool
+    """Several threads may write at once."""
+    exact_scores: bool
+    """Scores of a vector search are those of the stored vectors, not of compressed ones."""
+
+
+class RowStore(Protocol):
+    """One collection of rows.
+
+    Every call ends within its `timeout_s`. Errors: `IndexUnavailable` when the engine is away, slow or loading,
+    `IndexMismatch` when the collection is not what it should be, `Unsupported` for what the engine lacks.
+    """
+
+    schema: CatalogSchema
+    dim: int
+    """Length of a row's vector: twice that of an embedding."""
+    capabilities: Capabilities
+
+    def upsert(self, rows: Sequence[Row], *, timeout_s: float) -> None:
+        """Write rows; a row of the same key is replaced."""
+        ...
+
+    def delete(self, keys: Collection[str], *, timeout_s: float) -> None:
+        """Remove rows by key; unknown keys are no error."""
+        ...
+
+    def states(self, product_ids: Collection[str], *, consistency: Consistency, timeout_s: float) -> list[RowState]:
+        """All rows of these products, tombstones and outdated versions included; never a part of them."""
+        ...
+
+    def rows(
+        self,
+        where: Condition,
+        *,
+        limit: int = PAGE,
+        vectors: bool,
+        consistency: Consistency = "bounded",
+        timeout_s: float,
+    ) -> list[Row]:
+        """Up to `limit` rows for which a condition holds, in no particular order."""
+        ...
+
+    def keys(self, where: Condition, *, limit: int = PAGE, consistency: Consistency, timeout_s: float) -> list[str]:
+        """The keys of up to `limit` such rows, in no particular order."""
+        ...
+
+    def search(
+        self,
+        vectors: NDArray[np.float32],
+        where: Condition,
+        *,
+        limit: int,
+        with_vectors: bool = False,
+        consistency: Consistency = "bounded",
+        timeout_s: float,
+    ) -> list[list[Hit]]:
+        """For each query vector [Q, 2 D] the `limit` rows with the highest inner product, best first."""
+        ...
+
+    def lexical(
+        self, words: str, where: Condition, *, limit: int, with_vectors: bool = False, timeout_s: float
+    ) -> list[Hit]:
+        """The rows whose title and searchable attributes match words best by BM25, best first."""
+        ...
+
+    def count(self, where: Condition, *, consistency: Consistency = "bounded", timeout_s: float) -> int:
+        """How many rows fulfil a condition."""
+        ...
+
+    def flush(self, *, timeout_s: float) -> None:
+        """Bring what was written into searchable, indexed form where the engine does so on demand."""
+        ...
+
+    def close(self) -> None:
+        """Let go of connections; calling it twice is no error."""
+        ...
