@@ -50,6 +50,7 @@ def train(
         str | None, typer.Option(help="Checkpoint (or `demo`) whose towers to go on training.")
     ] = None,
     resume: Annotated[bool, typer.Option("--resume", help="Continue the interrupted run in --out.")] = False,
+    overwrite: Annotated[bool, typer.Option("--overwrite", help="Start over where --out holds a run already.")] = False,
     on_bad: Annotated[Literal["fail", "skip"], typer.Option(help="What to do with bad lines and pictures.")] = "fail",
     device: Annotated[str, typer.Option(help="auto, cpu, cuda or cuda:N.")] = "auto",
     half: Annotated[bool, typer.Option("--half", help="Store the weights as float16.")] = False,
@@ -70,6 +71,8 @@ def train(
     from fourtower_encoders.batches import SamplingConfig
     from fourtower_encoders.train import TrainConfig
 
+    if not (resume or overwrite):
+        _refuse_used(out)
     sampling = SamplingConfig(batch_size=batch_size, photos_per_product=photos, hard_share=hard_share)
     config = TrainConfig(
         variant=variant,
@@ -92,6 +95,14 @@ def train(
         typer.echo("Fitting means and query weights, writing ONNX ...", err=True)
         run.finish(precision="float16" if half else "float32")
         _show(run, as_json=as_json)
+
+
+def _refuse_used(out: Path) -> None:
+    from fourtower_encoders.errors import InvalidConfig
+    from fourtower_encoders.training_state import STATE_FILE
+
+    if (out / STATE_FILE).exists():
+        raise InvalidConfig(f"{out} holds a run already: add --resume to go on, --overwrite to start over.")
 
 
 def _described(report: StepReport) -> str:

@@ -133,3 +133,13 @@ def test_bad_lines_are_skipped_aloud(call, folder, tmp_path):
     assert code == 1
     assert said.startswith("skipped: queries.test.jsonl line ")
     assert "--resume first" in said
+
+
+def test_a_used_folder_is_not_overwritten_by_accident(catalog, call, tmp_path):
+    assert call("--data", catalog, "--out", tmp_path)[0] == 0
+    code, _, said = call("--data", catalog, "--out", tmp_path)
+    assert code == 2
+    assert said.strip() == (
+        f"fourtower: {tmp_path} holds a run already: add --resume to go on, --overwrite to start over."
+    )
+    assert call("--data", catalog, "--out", tmp_path, "--overwrite")[0] == 0
