@@ -107,10 +107,17 @@ def load_image(
     """
     if isinstance(source, Image.Image):
         return _from_pillow(source, limits)
-    return decode(_read(source, limits, root, fetcher), limits=limits, at_least=at_least)
+    return decode(read_source(source, limits=limits, root=root, fetcher=fetcher), limits=limits, at_least=at_least)
 
 
-def _read(source: bytes | str | Path, limits: ImageLimits, root: Path | None, fetcher: ImageFetcher | None) -> bytes:
+def read_source(
+    source: bytes | str | Path,
+    *,
+    limits: ImageLimits = DEFAULT_LIMITS,
+    root: Path | None = None,
+    fetcher: ImageFetcher | None = None,
+) -> bytes:
+    """A picture file's bytes, from wherever it is, not decoded; see `load_image`."""
     if isinstance(source, bytes):
         return source
     if isinstance(source, Path):

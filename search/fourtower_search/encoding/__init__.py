@@ -1,0 +1,1 @@
+"""From the parts of a query to embeddings: batched across callers, and remembered."""
