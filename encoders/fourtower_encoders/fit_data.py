@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
-from typing import TypeVar
+from typing import Any, TypeVar
 
 import numpy as np
 from numpy.typing import NDArray
@@ -21,6 +21,18 @@ _T = TypeVar("_T")
 MOST_PRODUCTS = 2000
 """More than these tell nothing new about a handful of numbers."""
 MOST_QUERIES = 1000
+
+
+@dataclass(frozen=True)
+class Composed:
+    """T photos with words that ask for something else than the photo shows."""
+
+    image: Array
+    """[T, D]"""
+    text: Array
+    """[T, D]"""
+    relevant: Bools
+    """Which products answer, [T, N]."""
 
 
 @dataclass(frozen=True)
@@ -41,6 +53,8 @@ class FitData:
     """[N, D]"""
     has_image: Bools
     """[N]"""
+    composed: Composed | None = None
+    """None where a data folder has no such tasks."""
 
     def role(self, role: Role) -> Array:
         """The embeddings of a role."""
@@ -49,7 +63,12 @@ class FitData:
 
     def centred(self, means: dict[Role, Array]) -> FitData:
         """The same data with `means` subtracted, unit norm again."""
-        return replace(self, **{role: _unit(self.role(role) - means[role]) for role in ROLES})  # type: ignore[arg-type]
+        given: dict[str, Any] = {role: _unit(self.role(role) - means[role]) for role in ROLES}
+        if self.composed is not None:
+            image = _unit(self.composed.image - means["query_image"])
+            text = _unit(self.composed.text - means["query_text"])
+            given["composed"] = replace(self.composed, image=image, text=text)
+        return replace(self, **given)
 
 
 def embed_fit_data(embedder: Embeds, dataset: Dataset, *, seed: int = 0) -> FitData:
@@ -72,6 +91,25 @@ def embed_fit_data(embedder: Embeds, dataset: Dataset, *, seed: int = 0) -> FitD
         product_image=product_image,
         product_text=embedder.embed_texts([product.text for product in products], role="product_text"),
         has_image=np.array([bool(product.images) for product in products], dtype=bool),
+        composed=_composed(embedder, dataset, products, rng),
+    )
+
+
+def _composed(
+    embedder: Embeds, dataset: Dataset, products: Sequence[Product], rng: np.random.Generator
+) -> Composed | None:
+    """The tasks that add words to a photo; those whose answers were not sampled say nothing."""
+    tasks = [task for task in dataset.tasks if task.query_image and task.text and not task.minus]
+    relevant = np.array([[product.product_id in task.relevant for product in products] for task in tasks], dtype=bool)
+    usable = _sample([number for number in range(len(tasks)) if relevant[number].any()], MOST_QUERIES, rng)
+    if not usable:
+        return None
+    chosen = [tasks[number] for number in usable]
+    photos = [task.query_image for task in chosen if task.query_image]
+    return Composed(
+        image=embedder.embed_images(photos, role="query_image", root=dataset.root),
+        text=embedder.embed_texts([task.text for task in chosen if task.text], role="query_text"),
+        relevant=relevant[usable],
     )
 
 

@@ -119,21 +119,31 @@ def _owned(data: FitData) -> Bools:
 def _calibrate(data: FitData, params: QueryParams, kind: QueryKind) -> Calibration:
     """A logistic curve that tells right from wrong among the top hits of the queries of one kind."""
     rows = _rows(data, params)
-    relevant, words = _owned(data), None
-    if kind == "mixed" and len(data.query_text):
-        # The photo with the first short query that its product answers.
-        answered = data.answers[:, data.owner].T  # [Q, U]
-        words = data.query_text[answered.argmax(axis=1)]
-        relevant = relevant & data.answers[answered.argmax(axis=1)]
+    tops = [_top(queries @ rows.T, relevant) for queries, relevant in _queries(data, params.weights, kind)]
+    scores, labels = (np.concatenate(parts) for parts in zip(*tops, strict=True))
+    return fit_logistic(scores, labels)
+
+
+def _queries(data: FitData, weights: Weights, kind: QueryKind) -> list[tuple[Array, Bools]]:
+    """Query vectors [Q, 2 D] of one kind and which products answer them [Q, N]."""
     if kind == "text":
-        queries, relevant = query_vectors(None, data.query_text, params.weights), data.answers
-    else:
-        queries = query_vectors(data.query_image, words, params.weights)
-    scores = queries @ rows.T
+        return [(query_vectors(None, data.query_text, weights), data.answers)]
+    if kind == "image" or not len(data.query_text):
+        return [(query_vectors(data.query_image, None, weights), _owned(data))]
+    # The photo with the first short query that its product answers: words that say what is seen.
+    first = data.answers[:, data.owner].T.argmax(axis=1)  # [Q]
+    agreeing = query_vectors(data.query_image, data.query_text[first], weights), _owned(data) & data.answers[first]
+    if data.composed is None:
+        return [agreeing]
+    # And words that ask for something else: their right answers score lower, and must not all look irrelevant.
+    differing = query_vectors(data.composed.image, data.composed.text, weights), data.composed.relevant
+    return [agreeing, differing]
+
+
+def _top(scores: Array, relevant: Bools) -> tuple[Array, Bools]:
+    """The best hits' scores and whether they are right, flat."""
     top = np.argsort(-scores, axis=1, kind="stable")[:, :DEPTH]
-    return fit_logistic(
-        np.take_along_axis(scores, top, axis=1).ravel(), np.take_along_axis(relevant, top, axis=1).ravel()
-    )
+    return np.take_along_axis(scores, top, axis=1).ravel(), np.take_along_axis(relevant, top, axis=1).ravel()
 
 
 def fit_logistic(scores: Array, labels: Bools, *, steps: int = 50, ridge: float = 1e-3) -> Calibration:

@@ -1,9 +1,11 @@
 """Fitting query.json on data whose right answers are known."""
 
+from dataclasses import replace
+
 import numpy as np
 import pytest
 
-from fourtower_encoders.fit_data import FitData
+from fourtower_encoders.fit_data import Composed, FitData
 from fourtower_encoders.joint import QueryParams, query_vectors
 from fourtower_encoders.query_fit import fit, fit_logistic, fit_params, ndcg, quality, role_means
 
@@ -124,3 +126,23 @@ def test_data_without_short_queries_still_fits():
     )
     assert params.weights.tt > 0
     assert isinstance(params, QueryParams)
+
+
+def test_words_that_contradict_the_photo_are_calibrated_too():
+    """Their right answers score lower than where words and photo agree, and are right all the same."""
+    sample = data(noise=0.5)
+    other = np.roll(np.arange(N), 1)
+    between = unit(sample.query_image + sample.product_text[other])
+    composed = Composed(sample.query_image, sample.product_text[other], unit(between) @ sample.product_image.T > 0.55)
+    agreeing, both = fit_params(sample), fit_params(replace(sample, composed=composed))
+    rows = np.concatenate([sample.product_image, sample.product_text], axis=1)
+    scores = query_vectors(composed.image, composed.text, both.weights) @ rows.T
+    best = np.take_along_axis(scores, scores.argmax(axis=1)[:, None], axis=1)
+    right = np.take_along_axis(composed.relevant, scores.argmax(axis=1)[:, None], axis=1)
+    assert right.mean() > 0.5
+    told = {
+        name: float(params.calibration["mixed"](best[right]).mean())
+        for name, params in (("agreeing", agreeing), ("both", both))
+    }
+    assert told["both"] > told["agreeing"] + 0.1
+    assert agreeing.calibration["image"] == both.calibration["image"]
