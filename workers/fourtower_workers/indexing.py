@@ -1,0 +1,236 @@
+"""Events become rows of the index: read what is stored, decide, encode what changed, write.
+
+Knows neither Kafka nor Celery. `prepare` does everything that takes long (reading, fetching, encoding), `submit` only
+hands over, so that a caller can prepare the next batch while the last one is being written.
+"""
+
+from __future__ import annotations
+
+from collections import defaultdict
+from collections.abc import Collection, Iterable, Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+from fourtower_encoders.embedder import Embedder
+from fourtower_ingest.events import Delete, Patch, Upsert
+from fourtower_ingest.folding import State
+from fourtower_search.errors import IndexMismatch, InvalidCatalog
+from fourtower_search.index.convergence import Stored, needed
+from fourtower_search.index.outcomes import Outcome
+from fourtower_search.index.product_index import ProductIndex
+from fourtower_search.index.products import IndexedProduct
+from fourtower_search.index.rows import Order, ProductWrite, tombstone
+from fourtower_workers.decisions import Decision, Event, decide, outcomes_of
+from fourtower_workers.documents import Document, document_of, product_of
+from fourtower_workers.encoding import encode
+from fourtower_workers.halves import Plan, Refetch, plan
+from fourtower_workers.outcomes import EventOutcome, Failure, ImageProblem, Indexing, mapped
+from fourtower_workers.views import gather, product_writes
+
+Batch = Mapping[str, Sequence[tuple[int, Event]]]
+"""A batch's events by product, with their positions."""
+
+
+@dataclass(frozen=True)
+class Prepared:
+    """A batch that only needs to be written."""
+
+    events: Batch
+    decisions: Mapping[str, Decision]
+    writes: Sequence[ProductWrite]
+    stored: Mapping[str, Stored]
+    failures: Mapping[str, Failure]
+    """Products that can't be indexed."""
+    problems: Mapping[str, tuple[ImageProblem, ...]]
+    """Pictures that could not be used, by product."""
+
+
+@dataclass
+class _Work:
+    """What `prepare` has come to so far."""
+
+    writes: list[ProductWrite]
+    plans: list[tuple[Plan, Document]]
+    failures: dict[str, Failure]
+    problems: dict[str, tuple[ImageProblem, ...]]
+
+
+class Indexer:
+    """Puts events into one index with one model; threads may share it.
+
+    Args:
+        index: where to.
+        embedder: the towers that the index was built with.
+        image_root: folder that relative picture paths refer to; without it they are refused.
+        source: the topic or file that events come from; kept with each row.
+        refetch: `always` has a picture anew, with every event, where neither sha256 nor etag vouch for it.
+        threads: how many pictures are fetched and decoded at once; None is one per core.
+
+    Raises:
+        IndexMismatch: index and model don't belong together.
+    """
+
+    def __init__(
+        self,
+        index: ProductIndex,
+        embedder: Embedder,
+        *,
+        image_root: Path | None = None,
+        source: str = "",
+        refetch: Refetch = "never",
+        threads: int | None = None,
+    ) -> None:
+        if (index.model_id, index.dim) != (embedder.model_id, 2 * embedder.dim):
+            raise IndexMismatch(
+                f"The index was built with model {index.model_id} ({index.dim} numbers per row), this is "
+                f"{embedder.model_id} ({2 * embedder.dim}); load that model, or build a new index."
+            )
+        self._index = index
+        self._embedder = embedder
+        self._image_root = image_root
+        self._source = source
+        self._refetch: Refetch = refetch
+        self._threads = threads
+
+    def index_events(self, events: Sequence[Event], *, repair: bool = False) -> list[EventOutcome]:
+        """Index a batch and wait until it is certain what became of it: one outcome per event, in their order.
+
+        Args:
+            events: any number of products, each one's events in the order of the log.
+            repair: try again where a picture of the stored, equal version is missing.
+
+        Raises:
+            IndexUnavailable: the index did not answer; nothing is lost by sending the batch again.
+        """
+        return self.submit(self.prepare(events, repair=repair)).verified.result()
+
+    def prepare(self, events: Sequence[Event], *, repair: bool = False) -> Prepared:
+        """Read, decide, fetch and encode.
+
+        A batch with patches may be prepared only when earlier batches with the same products are verified.
+
+        Raises:
+            IndexUnavailable: the index did not answer.
+        """
+        batch = _by_product(events)
+        stored, live = self._read(batch)
+        work = _Work([], [], {}, {})
+        decisions: dict[str, Decision] = {}
+        for product_id, own in batch.items():
+            try:
+                base = _base(product_id, stored[product_id], live.get(product_id)) if _has_patch(own) else State()
+                decisions[product_id] = decide(product_id, own, base)
+                self._plan(decisions[product_id], stored[product_id], work, repair=repair)
+            except InvalidCatalog as error:
+                decisions.setdefault(product_id, _undecided(product_id, own))
+                work.failures[product_id] = Failure.of(product_id, error)
+        self._encode(work, repair=repair)
+        return Prepared(batch, decisions, work.writes, stored, work.failures, work.problems)
+
+    def submit(self, prepared: Prepared) -> Indexing:
+        """Start writing a prepared batch.
+
+        Raises:
+            IndexUnavailable: too many batches are on their way, or the index was closed.
+        """
+        submission = self._index.submit(prepared.writes, prepared.stored)
+
+        def report(outcomes: list[Outcome]) -> list[EventOutcome]:
+            return _report(prepared, outcomes)
+
+        return Indexing(mapped(submission.written, report), mapped(submission.verified, report))
+
+    def _read(self, batch: Batch) -> tuple[dict[str, Stored], dict[str, IndexedProduct]]:
+        """What is stored, and the whole products where patches need them."""
+        patched = {product_id for product_id, own in batch.items() if _has_patch(own)}
+        others = [product_id for product_id in batch if product_id not in patched]
+        stored = self._index.read(others) if others else {}
+        if not patched:
+            return stored, {}
+        # A bounded read may miss the product's last write, and a patch of what was before would undo it.
+        stored |= self._index.read(patched, consistency="strong")
+        live = [product_id for product_id in patched if (order := stored[product_id].complete) and not order.deleted]
+        return stored, self._index.get(live, consistency="strong")
+
+    def _plan(self, decision: Decision, stored: Stored, work: _Work, *, repair: bool) -> None:
+        """Find out what a product needs; what needs nothing is still reported to the index, which checks it."""
+        event = decision.write
+        if event is None:
+            if stored.complete is not None:
+                work.writes.append(ProductWrite(decision.product_id, stored.complete, ()))
+            return
+        order = Order(*event.order)
+        mending = repair and any(row.image_missing for row in stored.current)
+        check = ProductWrite(event.product_id, order, (), repair=mending)
+        if not needed(check, stored):
+            work.writes.append(check)
+        elif isinstance(event, Delete):
+            work.writes.append(tombstone(event.product_id, order, source=self._source))
+        else:
+            document = document_of(event.product, self._index.schema)
+            work.plans.append((plan(event, stored, model_id=self._index.model_id, refetch=self._refetch), document))
+
+    def _encode(self, work: _Work, *, repair: bool) -> None:
+        plans = [plan for plan, _ in work.plans]
+        keys = dict.fromkeys(key for plan in plans for key in plan.stored_keys)
+        vectors = self._index.vectors(keys) if keys else {}
+        halves = encode(plans, vectors, self._embedder, image_root=self._image_root, threads=self._threads)
+        products = [gather(plan, document, halves) for plan, document in work.plans]
+        for product in products:
+            product_id = product.plan.event.product_id
+            if product.problems:
+                work.problems[product_id] = product.problems
+            if product.failure:
+                work.failures[product_id] = product.failure
+        usable = [product for product in products if not product.failure]
+        work.writes += product_writes(
+            usable, self._index.params, dim=self._embedder.dim, source=self._source, repair=repair
+        )
+
+
+def _by_product(events: Iterable[Event]) -> Batch:
+    batch: dict[str, list[tuple[int, Event]]] = defaultdict(list)
+    for position, event in enumerate(events):
+        batch[event.product_id].append((position, event))
+    return batch
+
+
+def _has_patch(own: Iterable[tuple[int, Event]]) -> bool:
+    return any(isinstance(event, Patch) for _, event in own)
+
+
+def _base(product_id: str, stored: Stored, live: IndexedProduct | None) -> State:
+    """The stored product, to which patches may apply."""
+    if live is not None:
+        product = product_of(live.rows[0])
+        return State(Upsert(product_id=live.product_id, version=live.order.version, product=product))
+    if stored.complete is not None and stored.complete.deleted:
+        return State(Delete(product_id=product_id, version=stored.complete.version))
+    return State()
+
+
+def _undecided(product_id: str, own: Collection[tuple[int, Event]]) -> Decision:
+    return Decision(product_id, None, frozenset(position for position, _ in own), frozenset())
+
+
+def _report(prepared: Prepared, outcomes: Sequence[Outcome]) -> list[EventOutcome]:
+    """One outcome per event, from one per write."""
+    of_writes = {outcome.product_id: outcome for outcome in outcomes}
+    found: dict[int, EventOutcome] = {}
+    for product_id, own in prepared.events.items():
+        winner = _winner(prepared, product_id, of_writes.get(product_id))
+        found.update(outcomes_of(prepared.decisions[product_id], own, winner))
+    return [found[position] for position in range(len(found))]
+
+
+def _winner(prepared: Prepared, product_id: str, outcome: Outcome | None) -> EventOutcome | None:
+    """What became of a product's write; None where there was nothing to write or to check."""
+    problems = prepared.problems.get(product_id, ())
+    failure = prepared.failures.get(product_id)
+    if failure is not None:
+        version = prepared.events[product_id][-1][1].version
+        return EventOutcome(product_id, version, "failed", failure.code, failure.message, failure.retryable, problems)
+    if outcome is None:
+        return None
+    status, code, message = outcome.status, outcome.code, outcome.message
+    return EventOutcome(product_id, outcome.order.version, status, code, message, outcome.retryable, problems)
