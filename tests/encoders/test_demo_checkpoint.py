@@ -1,14 +1,12 @@
-"""The checkpoint that ships: small, torch-free, honest about its figures, and the command that shows it."""
+"""The checkpoint that ships: small, torch-free, honest about its figures."""
 
 import json
 import subprocess
 import sys
 
 import pytest
-from PIL import Image
 
 from fourtower_encoders.checkpoint import DEMO, read_checkpoint
-from fourtower_encoders.demo_cli import demo
 from fourtower_encoders.embedder import Embedder
 from fourtower_encoders.evaluate import evaluate
 from fourtower_encoders.manifest import Dataset, load_dataset
@@ -90,25 +88,3 @@ def test_bf16_finds_the_same(fresh):
             found.append(evaluate(embedder, fresh).figures()["R@10"])
     assert float((embeddings[0] * embeddings[1]).sum(axis=1).min()) >= 0.999
     assert found[0] == pytest.approx(found[1], abs=0.005)
-
-
-def test_the_demo_command_finds_and_shows(tmp_path, capsys):
-    demo(out=tmp_path, products=60, seed=9, as_json=True)
-    figures = json.loads(capsys.readouterr().out)["figures"]
-    assert figures["R@10"] > 0.5, "sixty products are few: the right one is mostly among ten"
-    with Image.open(tmp_path / "nearest.png") as picture:
-        assert picture.width > 600
-    drawn = tmp_path / "catalog-60-9" / "events.jsonl"
-    before = drawn.stat().st_mtime_ns
-    demo(out=tmp_path, products=60, seed=9, as_json=True)
-    assert drawn.stat().st_mtime_ns == before, "the second time draws nothing"
-
-
-def test_the_demo_command_keeps_what_it_did_not_draw(tmp_path, capsys):
-    mine = tmp_path / "catalog" / "mine.txt"
-    mine.parent.mkdir()
-    mine.write_text("precious")
-    demo(out=tmp_path, products=60, seed=9, as_json=True)
-    demo(out=tmp_path, products=60, seed=10, as_json=True)
-    assert mine.read_text() == "precious"
-    assert capsys.readouterr().out

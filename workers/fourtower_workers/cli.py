@@ -15,6 +15,8 @@ import typer
 from typer.core import TyperCommand, TyperGroup
 
 from fourtower_encoders.errors import EncoderError, InvalidConfig
+from fourtower_ingest.errors import IngestError
+from fourtower_search.errors import InvalidCatalog, InvalidQuery, SearchError
 
 
 class Entry(NamedTuple):
@@ -27,8 +29,10 @@ class Entry(NamedTuple):
 
 
 COMMANDS: dict[str, Entry] = {
-    "demo": Entry("fourtower_encoders.demo_cli:demo", "Draw a small catalog and search it by photo."),
+    "demo": Entry("fourtower_workers.demo_cli:demo", "Draw a catalog, index it, and search it in every way."),
     "synth": Entry("fourtower_encoders.synth_cli:synth", "Draw a synthetic street-to-shop catalog."),
+    "index": Entry("fourtower_workers.index_cli:app", "Make an index, fill it from a file, look at it, drop it."),
+    "search": Entry("fourtower_search.search_cli:search", "Find products by words, photos, or both."),
     "train": Entry("fourtower_encoders.train_cli:train", "Train the towers on a data folder."),
     "evaluate": Entry("fourtower_encoders.evaluate_cli:evaluate", "Measure a checkpoint on a data folder."),
     "model": Entry("fourtower_encoders.model_cli:app", "Import and inspect checkpoints."),
@@ -117,11 +121,11 @@ def main() -> None:
     """Run the command line and exit; what went wrong is one sentence on stderr."""
     try:
         typer.main.get_command(app)(prog_name="fourtower")
-    except (EncoderError, OSError) as error:
+    except (EncoderError, IngestError, SearchError, OSError) as error:
         if os.environ.get("FOURTOWER_DEBUG"):
             raise
         print(f"fourtower: {_sentence(error)}", file=sys.stderr)
-        sys.exit(2 if isinstance(error, InvalidConfig) else 1)
+        sys.exit(2 if isinstance(error, InvalidConfig | InvalidQuery | InvalidCatalog) else 1)
     finally:
         _flush_quietly()
 

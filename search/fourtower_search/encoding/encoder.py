@@ -5,7 +5,7 @@ from __future__ import annotations
 import hashlib
 from collections.abc import Sequence
 from pathlib import Path
-from typing import Self
+from typing import TYPE_CHECKING, Self
 
 import numpy as np
 from numpy.typing import NDArray
@@ -13,12 +13,14 @@ from PIL import Image
 
 from fourtower_encoders.embedder import Embedder
 from fourtower_encoders.errors import EncoderError, ImageError, ImageUnavailable
-from fourtower_encoders.fetching import ImageFetcher
 from fourtower_encoders.images import DEFAULT_LIMITS, ImageLimits, ImageSource, read_source
 from fourtower_encoders.joint import QueryParams
 from fourtower_search.encoding.batching import Batching
 from fourtower_search.encoding.cache import CacheStats, EmbeddingCache
 from fourtower_search.errors import InvalidQuery
+
+if TYPE_CHECKING:
+    from fourtower_encoders.fetching import ImageFetcher
 
 Array = NDArray[np.float32]
 
@@ -33,16 +35,18 @@ class QueryEncoder:
         limits: ImageLimits = DEFAULT_LIMITS,
         fetcher: ImageFetcher | None = None,
         cache_bytes: int = 64_000_000,
+        owned: bool = True,
     ) -> None:
-        """Wrap an embedder, which is closed with this.
+        """Wrap an embedder.
 
         Args:
             embedder: the model.
             limits: what a picture may cost.
             fetcher: gets pictures from URLs; without one they are refused.
             cache_bytes: how much of recent queries is remembered; 0 is nothing.
+            owned: closing this closes the embedder.
         """
-        self._embedder, self._limits, self._fetcher = embedder, limits, fetcher
+        self._embedder, self._limits, self._fetcher, self._owned = embedder, limits, fetcher, owned
         self._cache = EmbeddingCache(cache_bytes)
         self._texts: Batching[str, Array] = Batching(self._run_texts)
         self._images: Batching[bytes | Image.Image, Array] = Batching(self._run_images, largest=32)
@@ -94,7 +98,8 @@ class QueryEncoder:
 
     def close(self) -> None:
         """Free the model's memory; calls that still run finish."""
-        self._embedder.close()
+        if self._owned:
+            self._embedder.close()
 
     def __enter__(self) -> Self:
         return self

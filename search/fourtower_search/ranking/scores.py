@@ -1,0 +1,161 @@
+"""Scores: the vector score calibrated, the lexical score saturated, and the two fused.
+
+Found words are evidence: they add to the log-odds that the vector score gives. Adding them to the calibrated score
+would let them decide alone wherever that score is near 0 or 1, as it mostly is.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, replace
+from typing import Literal
+
+from fourtower_encoders.joint import Calibration, QueryKind, QueryParams
+from fourtower_search.query.vector import QueryVector, Reals
+from fourtower_search.ranking.candidates import Candidate, stacked
+from fourtower_search.ranking.curves import logistic, reciprocal_ranks, saturated
+from fourtower_search.ranking.explain import Node, leaf, node
+
+Fusion = Literal["blend", "rrf"]
+
+
+@dataclass(frozen=True, slots=True)
+class LexicalParams:
+    """How BM25 scores count beside vector scores. These are stated defaults, not fitted on anybody's data."""
+
+    pivot: float = 8.0
+    """The BM25 score that is worth one half; a fixed one, so that a score doesn't depend on the other results."""
+    weight: float = 2.0
+    """What a perfect lexical score adds to the log-odds of relevance."""
+    rrf_k: float = 60.0
+
+    def __call__(self, lexical: float | None) -> float:
+        """A BM25 score in 0..1; 0 where the words were not found."""
+        return saturated(lexical or 0.0, self.pivot)
+
+
+def calibration_of(params: QueryParams, kind: QueryKind) -> Calibration:
+    """The curve for a kind of query; unfitted parameters have a plain logistic curve."""
+    return params.calibration.get(kind, Calibration())
+
+
+def score(
+    candidates: Sequence[Candidate],
+    query: QueryVector | None,
+    calibration: Calibration,
+    lexical: LexicalParams,
+    *,
+    fusion: Fusion = "blend",
+    with_words: bool = False,
+) -> list[Candidate]:
+    """Give every candidate its relevance and score.
+
+    Args:
+        candidates: with raw and lexical scores.
+        query: None in a purely lexical search.
+        calibration: for the query's kind.
+        lexical: how BM25 scores count.
+        fusion: of the two, where there are two.
+        with_words: words were looked up, so that their absence counts against a product.
+    """
+    if query is None:
+        return [replace(each, relevance=lexical(each.lexical), score=lexical(each.lexical)) for each in candidates]
+    relevant = [replace(each, relevance=_relevance(each, calibration, lexical, with_words)) for each in candidates]
+    if fusion == "blend" or not with_words:
+        return [replace(each, score=each.relevance) for each in relevant]
+    ranks = _ranks(relevant)
+    return [
+        replace(each, score=reciprocal_ranks(lexical.rrf_k, 2, *ranks[each.product_id].values())) for each in relevant
+    ]
+
+
+def explain(
+    candidates: Sequence[Candidate],
+    query: QueryVector | None,
+    calibration: Calibration,
+    lexical: LexicalParams,
+    *,
+    fusion: Fusion = "blend",
+    with_words: bool = False,
+) -> list[Candidate]:
+    """Add to scored candidates how their scores came about."""
+    if query is None:
+        trails = [_words(each, lexical) for each in candidates]
+        return [replace(each, trail=why, relevance_trail=why) for each, why in zip(candidates, trails, strict=True)]
+    if not candidates:
+        return []
+    aligned = query.alignments(stacked([each.row for each in candidates]))
+    ranks = _ranks(candidates) if with_words and fusion == "rrf" else {}
+    return [
+        _explained(
+            each, _evidence(each, query, alignments, calibration, lexical, with_words=with_words), lexical, ranks
+        )
+        for each, alignments in zip(candidates, aligned, strict=True)
+    ]
+
+
+def _relevance(candidate: Candidate, calibration: Calibration, lexical: LexicalParams, with_words: bool) -> float:
+    assert candidate.raw is not None, "a query vector scores every candidate"
+    words = lexical.weight * lexical(candidate.lexical) if with_words else 0.0
+    return logistic(candidate.raw, calibration.slope, calibration.intercept + words)
+
+
+def _ranks(candidates: Sequence[Candidate]) -> dict[str, dict[str, int]]:
+    """Each product's place, from 1, by vector score and, if its words were found, by lexical score."""
+    ranks: dict[str, dict[str, int]] = {each.product_id: {} for each in candidates}
+    by_vector = [(-(each.raw or 0.0), each.product_id) for each in candidates]
+    by_words = [(-each.lexical, each.product_id) for each in candidates if each.lexical is not None]
+    for name, places in (("vector", by_vector), ("words", by_words)):
+        for rank, (_, product_id) in enumerate(sorted(places), start=1):
+            ranks[product_id][name] = rank
+    return ranks
+
+
+def _explained(
+    candidate: Candidate, relevance: Node, lexical: LexicalParams, ranks: Mapping[str, Mapping[str, int]]
+) -> Candidate:
+    trail = relevance
+    if ranks:
+        places = [leaf(f"rank by {name}", rank) for name, rank in ranks[candidate.product_id].items()]
+        trail = node("rrf", "fused ranks", leaf("k", lexical.rrf_k), leaf("lists", 2), *places)
+    return replace(candidate, trail=trail, relevance_trail=relevance)
+
+
+def _words(candidate: Candidate, lexical: LexicalParams) -> Node:
+    found = leaf("BM25" if candidate.lexical is not None else "BM25 (words not found)", candidate.lexical or 0.0)
+    return node("saturation", "lexical score", found, leaf("pivot", lexical.pivot))
+
+
+def _evidence(
+    candidate: Candidate,
+    query: QueryVector,
+    alignments: Reals,
+    calibration: Calibration,
+    lexical: LexicalParams,
+    *,
+    with_words: bool,
+) -> Node:
+    """The vector score, and found words where they were looked up, as a probability."""
+    terms = [
+        node("sum", term.label, *_alignment_nodes(candidate, term.modality, counted, aligned))
+        for term, counted, aligned in zip(query.terms, query.coefficients, alignments, strict=True)
+    ]
+    raw = node("sum", "vector score", *terms)
+    curve = (leaf("slope", calibration.slope), leaf("intercept", calibration.intercept))
+    if not with_words:
+        return node("calibration", f"relevance ({query.kind} query)", raw, *curve)
+    words = node("product", "words", leaf("weight", lexical.weight), _words(candidate, lexical))
+    return node("evidence", f"relevance ({query.kind} query, and words)", raw, *curve, words)
+
+
+def _alignment_nodes(candidate: Candidate, modality: str, counted: Reals, aligned: Reals) -> list[Node]:
+    """One term against both halves of a product [2]."""
+    return [
+        node(
+            "product",
+            f"query_{modality} · product_{half}" + (" (imputed)" if candidate.row.imputed == half else ""),
+            leaf("weight", weight),
+            leaf("cosine", cosine),
+        )
+        for half, weight, cosine in zip(("image", "text"), counted, aligned, strict=True)
+    ]

@@ -1,0 +1,64 @@
+"""Found rows become one candidate per product: newest version, best view, exact score."""
+
+import numpy as np
+from hypothesis import given, settings
+from hypothesis import strategies as st
+from tests.search.ranking.samples import D, hit, ids
+
+from fourtower_encoders.joint import Weights
+from fourtower_search.query.vector import Term, build
+from fourtower_search.ranking.candidates import Found, gather
+
+QUERY = build([Term("photo", "image", np.eye(D, dtype=np.float32)[0], 1.0)], Weights(), dim=D)
+
+
+@st.composite
+def hits(draw):
+    products = draw(st.lists(st.sampled_from("abcd"), max_size=12))
+    return [
+        hit(
+            product,
+            draw(st.floats(0, 9)),
+            view=draw(st.integers(0, 3)),
+            version=(version := draw(st.integers(1, 3))),
+            deleted=version == 3 and product == "d",
+            seed=draw(st.integers(0, 9)),
+        )
+        for product in products
+    ]
+
+
+@settings(deadline=None)
+@given(vector=hits(), lexical=hits())
+def test_each_product_once_by_its_newest_version_and_best_view(vector, lexical):
+    found = gather(Found(vector, lexical), QUERY)
+    rows = {each.row.key: each.row for each in vector + lexical}.values()
+    newest = {
+        product: max(row.order for row in rows if row.product_id == product)
+        for product in {row.product_id for row in rows}
+    }
+    assert ids(found) == sorted(product for product, order in newest.items() if not order.deleted)
+    for each in found:
+        rivals = [row for row in rows if row.product_id == each.product_id and row.order == newest[each.product_id]]
+        scores = {row.view: float(QUERY.scores(row.vector[None])[0]) for row in rivals}
+        assert each.raw == scores[each.row.view] == max(scores.values())
+        assert each.row.view == min(view for view, score in scores.items() if score == each.raw)
+        words = [score for row, score in lexical if row.product_id == each.product_id]
+        assert each.lexical == max(words, default=None)
+
+
+def test_a_products_words_count_for_its_best_view_though_another_view_was_found_by_them():
+    vector = [hit("a", view=0, seed=1), hit("a", view=1, seed=2)]
+    best = max(range(2), key=lambda n: QUERY.scores(vector[n].row.vector[None])[0])
+    lexical = [hit("a", 7.0, view=1 - best, seed=vector[1 - best].row.view + 1)]
+    (found,) = gather(Found(vector, lexical), QUERY)
+    assert (found.row.view, found.lexical) == (best, 7.0)
+
+
+def test_a_lexical_search_shows_the_first_view():
+    (found,) = gather(Found((), [hit("a", 3.0, view=2), hit("a", 3.0, view=1)]), None)
+    assert (found.row.view, found.raw, found.lexical) == (1, None, 3.0)
+
+
+def test_nothing_found_is_no_candidates():
+    assert gather(Found(), QUERY) == []
