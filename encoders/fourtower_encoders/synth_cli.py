@@ -32,8 +32,8 @@ def synth(
 ) -> None:
     """Draw a synthetic street-to-shop catalog.
 
-    Products, their pictures, street photos, search tasks and catalog events: everything that
-    training, evaluation and ingestion read. Equal options give equal files.
+    Products, their pictures, street photos, search tasks, judged queries and catalog events:
+    everything that training, evaluation and ingestion read. Equal options give equal files.
 
     \b
     Example:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections import ChainMap
 from collections.abc import Mapping
 from dataclasses import dataclass
 from functools import cached_property
@@ -151,7 +150,7 @@ class Opening:
 
     def _all_rerankers(self, index: ProductIndex) -> Mapping[str, Reranker]:
         """Those that were passed, and the installed ones, which are opened when they are first asked for."""
-        from fourtower_search.reranking.setup import InstalledRerankers
+        from fourtower_search.reranking.setup import InstalledRerankers, Rerankers
 
         installed = InstalledRerankers(index.model_id, index.schema, options=self.reranker_options)
-        return ChainMap(dict(self.rerankers), installed)  # type: ignore[arg-type]  # nothing is ever written to it
+        return Rerankers(self.rerankers, installed)

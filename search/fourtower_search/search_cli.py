@@ -45,6 +45,9 @@ def search(
 ) -> None:
     """Find products by words, photos, or both.
 
+    Words and photos are weighed against each other; a word with a minus moves
+    away from something. With --similar, find products like one of the index.
+
     \b
     Example:
       fourtower search "red bag -leather" --index products.db

@@ -7,12 +7,10 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
-
 from tests.services.processes import Service, free_port, start
 
 BIN = Path(sys.executable).parent
 INNER_PORTS = (
-    "etcd",
     "root-coord",
     "proxy-internal",
     "query-coord",
@@ -45,7 +43,20 @@ def start_milvus(folder: Path) -> Service:
     for name in INNER_PORTS:
         command += [f"--{name}-port", str(free_port())]
     folder.mkdir(parents=True, exist_ok=True)
-    return start(command, port=port, log=folder / "server.log", ready=lambda: answers(port), timeout_s=240)
+    env = {"ETCD_CONFIG_PATH": str(_etcd_config(folder))}
+    return start(command, port=port, log=folder / "server.log", ready=lambda: answers(port), timeout_s=240, env=env)
+
+
+def _etcd_config(folder: Path) -> Path:
+    """Ports for the etcd inside the server, which would otherwise take 2379 and 2380 whatever it is told."""
+    clients, peers = (f"http://127.0.0.1:{free_port()}" for _ in range(2))
+    path = folder / "etcd.yaml"
+    path.write_text(
+        f"name: default\ndata-dir: {folder / 'etcd'}\n"
+        f"listen-client-urls: {clients}\nadvertise-client-urls: {clients}\n"
+        f"listen-peer-urls: {peers}\ninitial-advertise-peer-urls: {peers}\ninitial-cluster: default={peers}\n"
+    )
+    return path
 
 
 def start_lite(folder: Path, *, port: int | None = None) -> Service:

@@ -1,4 +1,4 @@
-"""Starts a server process on a free port for a test session, waits until it answers, and ends its whole process group."""
+"""Starts a server process for a test session, waits until it answers, and ends its whole process group."""
 
 from __future__ import annotations
 

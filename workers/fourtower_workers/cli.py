@@ -34,7 +34,11 @@ COMMANDS: dict[str, Entry] = {
     "index": Entry("fourtower_workers.index_cli:app", "Make an index, fill it from a file, look at it, drop it."),
     "search": Entry("fourtower_search.search_cli:search", "Find products by words, photos, or both."),
     "train": Entry("fourtower_encoders.train_cli:train", "Train the towers on a data folder."),
-    "evaluate": Entry("fourtower_encoders.evaluate_cli:evaluate", "Measure a checkpoint on a data folder."),
+    "evaluate": Entry(
+        "fourtower_search.evaluate_cli:evaluate",
+        "Measure a checkpoint on a data folder, or a live index on judged queries.",
+    ),
+    "rerank": Entry("fourtower_search.rerank_cli:app", "Learn how to re-rank hits."),
     "model": Entry("fourtower_encoders.model_cli:app", "Import and inspect checkpoints."),
 }
 

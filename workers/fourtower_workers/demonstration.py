@@ -80,7 +80,7 @@ def show(client: SearchClient, folder: Path) -> Iterator[Section]:
     tasks = {task.task: task for task in reversed(load_dataset(folder, SPLIT).tasks)}
     category, negation = tasks["change_category"], tasks["negation"]
     photo, other = _photo(category, folder), _photo(negation, folder)
-    options: dict[str, Any] = {"limit": 6, "explain": True}
+    options: dict[str, Any] = {"limit": 5, "explain": True}
     by_photo = client.search(image=photo, **options)
     yield Section("A photo", by_photo, "client.search(image=photo)", (photo,))
     yield Section("Words", client.search("green striped bag", **options), 'client.search("green striped bag")')

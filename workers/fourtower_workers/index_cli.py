@@ -11,13 +11,16 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 
 if TYPE_CHECKING:
+    from pydantic import ValidationError
+
     from fourtower_encoders.embedder import Embedder
+    from fourtower_encoders.fetching import ImageFetcher
     from fourtower_search.index.generations import GenerationRecord, Generations
     from fourtower_search.index.product_index import ProductIndex
     from fourtower_search.schema import CatalogSchema
     from fourtower_workers.loading import LoadReport
 
-app = typer.Typer(name="index", help="Make an index, fill it from a file, look at it, drop it.")
+app = typer.Typer(no_args_is_help=True)
 
 Index = Annotated[str, typer.Option("--index", help="A file, or milvus://host:19530.", envvar="FOURTOWER_INDEX")]
 Alias = Annotated[str, typer.Option(help="Which index of the server.", envvar="FOURTOWER_ALIAS")]
@@ -26,6 +29,18 @@ AsJson = Annotated[bool, typer.Option("--json", help="Print JSON.")]
 Model = Annotated[str, typer.Option(help="Checkpoint folder, or `demo` for the shipped model.")]
 Catalog = Annotated[Path | None, typer.Option(help="catalog.toml, the declared attributes.")]
 DEFAULT = "products.db"
+
+
+@app.callback()
+def index() -> None:
+    """Make an index, fill it from a file, look at it, drop it.
+
+    An index is a file, or a collection of a Milvus server, and remembers its model and catalog.
+
+    \b
+    Example:
+      fourtower index load catalog/events.jsonl --index products.db
+    """
 
 
 @app.command()
@@ -42,6 +57,8 @@ def create(
     as_json: AsJson = False,
 ) -> None:
     """Create an empty index for a catalog and a model.
+
+    Both are recorded with it, so that clients find them.
 
     \b
     Example:
@@ -92,9 +109,9 @@ def load(
     """
     from fourtower_workers.loading import Loader, Rejects
 
-    _check_file(events)
-    catalog = catalog or _beside(events)
     aside = rejects or events.with_suffix(".rejects.jsonl")
+    _check_files(events, aside)
+    catalog = catalog or _beside(events)
     with _target(index, catalog, model, alias=alias, token=token, hosts=allow_host or []) as (target, embedder):
         indexer = _indexer(target, embedder, image_root or events.parent, source=events.name)
         with Rejects(aside) as bad, events.open("rb") as file, _bar(events.stat().st_size) as progress:
@@ -108,6 +125,8 @@ def load(
 @app.command()
 def info(*, index: Index = DEFAULT, alias: Alias = "products", token: Token = "", as_json: AsJson = False) -> None:
     """Show what an index holds and what it was built with.
+
+    Rows are one per view; tombstones are products that were deleted.
 
     \b
     Example:
@@ -125,6 +144,8 @@ def info(*, index: Index = DEFAULT, alias: Alias = "products", token: Token = ""
 @app.command()
 def aliases(*, index: Index = DEFAULT, alias: Alias = "products", token: Token = "", as_json: AsJson = False) -> None:
     """List the generations of an index, and which of them is live.
+
+    Searches go to the live one; the others were built beside it.
 
     \b
     Example:
@@ -154,6 +175,8 @@ def drop(
     yes: Annotated[bool, typer.Option("--yes", help="Don't ask.")] = False,
 ) -> None:
     """Delete a generation with all its rows; the live one is refused.
+
+    Its number is never used again.
 
     \b
     Example:
@@ -185,10 +208,10 @@ def _target(
     from fourtower_encoders.embedder import Embedder
     from fourtower_search.index.opening import open_generation
 
-    with _generations(index, alias, token) as generations:
+    with _generations(index, alias, token) as generations, _fetcher(hosts) as fetcher:
         record = generations.current(timeout_s=30)
         source = model or (record.model if record else "demo")
-        with Embedder.load(source, runtime="auto", fetcher=_fetcher(hosts)) as embedder:
+        with Embedder.load(source, runtime="auto", fetcher=fetcher) as embedder:
             if record is None:
                 opened = _create(index, _schema(catalog), source, embedder, alias=alias, token=token)
             else:
@@ -218,7 +241,7 @@ def _create(
     try:
         layout = IndexSettings.model_validate_json(settings)
     except ValidationError as error:
-        raise InvalidConfig(f"--settings can't be used: {error.errors()[0]['msg']}.") from error
+        raise InvalidConfig(f"--settings can't be used: {_problem(error)}.") from error
     plan = GenerationPlan(
         model=model if model == "demo" else str(Path(model).resolve()),
         model_id=embedder.model_id,
@@ -237,13 +260,23 @@ def _indexer(index: ProductIndex, embedder: Embedder, root: Path, *, source: str
     return Indexer(index, embedder, image_root=root, source=source)
 
 
-def _fetcher(hosts: list[str]) -> Any:
+@contextmanager
+def _fetcher(hosts: list[str]) -> Iterator[ImageFetcher | None]:
     if not hosts:
-        return None
+        yield None
+        return
+    from pydantic import ValidationError
+
+    from fourtower_encoders.errors import InvalidConfig
     from fourtower_encoders.fetch_policy import FetchPolicy
     from fourtower_encoders.fetching import ImageFetcher
 
-    return ImageFetcher(FetchPolicy(allow_hosts=tuple(hosts)))
+    try:
+        policy = FetchPolicy(allow_hosts=tuple(hosts))
+    except ValidationError as error:
+        raise InvalidConfig(f"--allow-host can't be used: {_problem(error)}.") from error
+    with ImageFetcher(policy) as fetcher:
+        yield fetcher
 
 
 def _schema(catalog: Path | None) -> CatalogSchema:
@@ -263,11 +296,21 @@ def _check_catalog(record: GenerationRecord, catalog: Path | None) -> None:
         )
 
 
-def _check_file(path: Path) -> None:
+def _check_files(events: Path, rejects: Path) -> None:
     from fourtower_encoders.errors import InvalidConfig
 
-    if not path.is_file():
-        raise InvalidConfig(f"{path} is not a file; name a file of catalog events, one JSON object a line.")
+    if not events.is_file():
+        raise InvalidConfig(f"{events} is not a file; name a file of catalog events, one JSON object a line.")
+    if rejects.exists() and not rejects.is_file():
+        raise InvalidConfig(f"{rejects} is not a file; name another one with --rejects.")
+    if rejects.exists() and rejects.samefile(events):
+        raise InvalidConfig(f"{events} would be overwritten by what is set aside; name another file with --rejects.")
+
+
+def _problem(error: ValidationError) -> str:
+    from fourtower_search.query.forms import first_problem
+
+    return first_problem(error)
 
 
 def _beside(events: Path) -> Path | None:

@@ -200,7 +200,7 @@ def _lines(file: BinaryIO, max_bytes: int) -> Iterator[Line]:
         rest = raw
         while not rest.endswith(b"\n") and (rest := file.readline(max_bytes)):
             pass
-        yield Line(number, raw.rstrip(b"\r\n"))
+        yield Line(number, raw.removesuffix(b"\n").removesuffix(b"\r"))
 
 
 def _raw(raw: bytes) -> dict[str, str]:

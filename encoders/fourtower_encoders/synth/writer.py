@@ -1,4 +1,4 @@
-"""Writes a synthetic catalog to a folder: pictures, manifests, tasks and catalog events."""
+"""Writes a synthetic catalog to a folder: pictures, manifests, tasks, judgments and catalog events."""
 
 from __future__ import annotations
 
@@ -17,6 +17,8 @@ from typing import Any
 from PIL import Image
 
 from fourtower_encoders.synth.config import GENERATOR_VERSION, SynthConfig
+from fourtower_encoders.synth.declaration import CATALOG_TOML
+from fourtower_encoders.synth.judgments import make_judgments
 from fourtower_encoders.synth.photo import Pixels, render_catalog
 from fourtower_encoders.synth.products import SPLITS, SynthProduct, held_out_cells, make_product, make_products
 from fourtower_encoders.synth.street import render_street
@@ -26,11 +28,13 @@ Progress = Callable[[int], None]
 """Called with the number of pictures that were just written."""
 _CHUNK = 32
 _EVENT_VERSION = 1
-_DATASET, _EVENTS = "dataset.json", "events.jsonl"
+_DATASET, _EVENTS, _DECLARATION = "dataset.json", "events.jsonl", "catalog.toml"
 _LISTINGS = (
     _DATASET,
     _EVENTS,
-    *(f"{kind}.{split}.jsonl" for split in SPLITS for kind in ("products", "queries", "tasks")),
+    _DECLARATION,
+    *(f"{kind}.{split}.jsonl" for split in SPLITS for kind in ("products", "queries")),
+    *(f"{kind}.{split}.jsonl" for split in SPLITS[1:] for kind in ("tasks", "judgments")),
 )
 
 
@@ -83,19 +87,24 @@ def write_catalog(
             progress(drawn.pictures)
     tasks = _write_splits(out, config, products)
     _write_lines(out / _EVENTS, (_event(product, digests[product.product_id]) for product in products))
+    (out / _DECLARATION).write_text(CATALOG_TOML, encoding="utf-8", newline="\n")
     summary = _summary(config, products, tasks)
     _write_dataset(out, config, summary)
     return summary
 
 
 def holds_catalog(out: Path, config: SynthConfig) -> bool:
-    """Whether a folder holds this very catalog, and all of it: its description is written last."""
+    """Whether a folder holds this very catalog, and all of it: its description is written last.
+
+    A folder of an earlier release may lack files that are written today.
+    """
     try:
         description = json.loads((out / _DATASET).read_bytes())
         version, written = description["generator_version"], SynthConfig.model_validate(description["config"])
     except (OSError, ValueError, TypeError, KeyError):
         return False
-    return bool(version == GENERATOR_VERSION and written == config)
+    complete = all((out / listing).is_file() for listing in _LISTINGS)
+    return bool(version == GENERATOR_VERSION and written == config and complete)
 
 
 @dataclass(frozen=True)
@@ -152,7 +161,7 @@ def _save(path: Path, pixels: Pixels, quality: int) -> str:
 
 
 def _write_splits(out: Path, config: SynthConfig, products: list[SynthProduct]) -> dict[str, dict[str, int]]:
-    """The manifests of each split; returns how many tasks of each kind the evaluated splits have."""
+    """The manifests and judgments of each split; returns how many tasks of each kind the evaluated splits have."""
     counts: dict[str, dict[str, int]] = {}
     for split in SPLITS:
         members = [product for product in products if product.split == split]
@@ -162,6 +171,8 @@ def _write_splits(out: Path, config: SynthConfig, products: list[SynthProduct]) 
             continue
         tasks = make_tasks(members, per_kind=config.tasks_per_kind)
         _write_lines(out / f"tasks.{split}.jsonl", (task.model_dump(exclude_defaults=True) for task in tasks))
+        judgments = make_judgments(products, tasks, split=split, per_kind=config.tasks_per_kind)
+        _write_lines(out / f"judgments.{split}.jsonl", judgments)
         counts[split] = dict(Counter(task.task for task in tasks))
     return counts
 

@@ -90,7 +90,7 @@ def to_columns(row: Row, schema: CatalogSchema) -> dict[str, Any]:
     Raises:
         InvalidCatalog: what is only displayed is too big.
     """
-    payload = json.dumps(row.payload, ensure_ascii=False, separators=(",", ":"))
+    payload = json.dumps(dict(row.payload), ensure_ascii=False, separators=(",", ":"))
     if len(payload.encode()) > MAX_PAYLOAD:
         raise InvalidCatalog(
             f"Product {row.product_id}: description, images and undeclared attributes take "

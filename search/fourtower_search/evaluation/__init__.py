@@ -1,0 +1,1 @@
+"""Measures a live index: judged queries in, figures with their uncertainty out."""

@@ -1,0 +1,48 @@
+"""How a collection is laid out in the engine: its vector index, how vectors are stored, over how many shards."""
+
+from __future__ import annotations
+
+from typing import Any, Literal
+
+from pydantic import BaseModel, ConfigDict, Field, model_validator
+
+VectorType = Literal["float32", "float16", "bfloat16"]
+EXACT = frozenset({"FLAT", "HNSW", "IVF_FLAT"})
+"""Index types that score the stored vectors themselves, not compressed ones."""
+DEFAULT_EF = 128
+
+
+class IndexSettings(BaseModel):
+    """Settled when a collection is created, and recorded with its generation."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+    type: str = Field(default="HNSW", pattern=r"^[A-Z][A-Z0-9_]{1,31}$")
+    """HNSW, FLAT, IVF_FLAT, AUTOINDEX, or any other that the server knows."""
+    params: dict[str, Any] = {}
+    """What the index is built with."""
+    search: dict[str, Any] = {}
+    """What it is searched with; HNSW's `ef` grows with the number of hits asked for."""
+    vectors: VectorType = "float32"
+    shards: int = Field(default=1, ge=1, le=64)
+    scalar_indexes: bool = True
+    """Index the columns that filters use often."""
+
+    @model_validator(mode="before")
+    @classmethod
+    def _usual_params(cls, given: Any) -> Any:
+        """An HNSW index without parameters gets the usual ones; other types have other parameters."""
+        if isinstance(given, dict) and str(given.get("type", "HNSW")).startswith("HNSW"):
+            return {"params": {"M": 16, "efConstruction": 200}, "search": {"ef": DEFAULT_EF}, **given}
+        return given
+
+    @property
+    def exact_scores(self) -> bool:
+        """Scores are inner products with the vectors that were written."""
+        return self.type in EXACT and self.vectors == "float32"
+
+    def search_params(self, limit: int) -> dict[str, Any]:
+        """What to search with for so many hits."""
+        if self.type.startswith("HNSW"):
+            return {**self.search, "ef": max(int(self.search.get("ef", DEFAULT_EF)), limit)}
+        return dict(self.search)
