@@ -9,6 +9,7 @@ from typing import Any
 
 from PIL import Image as Pillow
 
+from fourtower_search.errors import InvalidQuery
 from fourtower_search.filters import Filter, to_json
 from fourtower_search.query.parts import Image, Product, QueryPart, Text, Vector
 from fourtower_search.query.request import SearchRequest
@@ -46,8 +47,15 @@ def _picture(source: bytes | str | Path | Pillow.Image) -> bytes:
     if isinstance(source, bytes):
         return source
     if isinstance(source, Pillow.Image):
-        return f"{source.mode} {source.size} ".encode() + source.tobytes()
+        return f"{source.mode} {source.size} ".encode() + _pixels(source)
     return str(source).encode(errors="surrogatepass")
+
+
+def _pixels(image: Pillow.Image) -> bytes:
+    try:
+        return image.tobytes()
+    except Exception as error:  # a lazily opened file is only decoded now
+        raise InvalidQuery(f"A picture of the query can't be loaded ({type(error).__name__}).") from error
 
 
 def _plain(value: Any) -> Any:

@@ -52,6 +52,13 @@ class QueryVector:
         return kind_of(self.terms)
 
     @cached_property
+    def text_share(self) -> float:
+        """How much of what is asked for is said in words, 0..1."""
+        positive = [term for term in self.terms if term.amount > 0]
+        words = sum(term.amount for term in positive if term.modality == "text")
+        return words / sum(term.amount for term in positive)
+
+    @cached_property
     def coefficients(self) -> Reals:
         """[K, 2]: what each term's alignment with a product's (image, text) counts in the score."""
         positive = sum(term.amount for term in self.terms if term.amount > 0)

@@ -17,7 +17,7 @@ from fourtower_search.schema import Value
 
 @dataclass(frozen=True, slots=True)
 class Found:
-    """What retrieval brought, with vectors."""
+    """What retrieval brought; with vectors, unless every row was found by vector and scored exactly."""
 
     vector: Sequence[Hit] = ()
     lexical: Sequence[Hit] | None = None
@@ -79,8 +79,16 @@ def gather(found: Found, query: QueryVector | None) -> list[Candidate]:
     if query is None:
         first = _one_per_product(rows, np.zeros(len(rows)))
         return [Candidate(row, lexical=words.get(row.product_id)) for row, _ in first]
-    best = _one_per_product(rows, query.scores(stacked(rows)) if rows else np.zeros(0))
+    best = _one_per_product(rows, _scores(rows, found, query))
     return [Candidate(row, raw=raw, lexical=words.get(row.product_id)) for row, raw in best]
+
+
+def _scores(rows: Sequence[Row], found: Found, query: QueryVector) -> NDArray[np.float64]:
+    """Vector scores [N], from the vectors where they are there."""
+    if all(row.vector is not None for row in rows):
+        return query.scores(stacked(rows)) if rows else np.zeros(0)
+    scores = {hit.row.key: hit.score for hit in found.vector}
+    return np.array([scores[row.key] for row in rows])
 
 
 def stacked(rows: Sequence[Row]) -> NDArray[np.float32]:

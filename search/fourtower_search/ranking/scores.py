@@ -26,7 +26,8 @@ class LexicalParams:
     pivot: float = 8.0
     """The BM25 score that is worth one half; a fixed one, so that a score doesn't depend on the other results."""
     weight: float = 2.0
-    """What a perfect lexical score adds to the log-odds of relevance."""
+    """What a perfect lexical score adds to the log-odds of relevance, in a query of words alone; beside pictures
+    words count less, by their share."""
     rrf_k: float = 60.0
 
     def __call__(self, lexical: float | None) -> float:
@@ -60,7 +61,8 @@ def score(
     """
     if query is None:
         return [replace(each, relevance=lexical(each.lexical), score=lexical(each.lexical)) for each in candidates]
-    relevant = [replace(each, relevance=_relevance(each, calibration, lexical, with_words)) for each in candidates]
+    counted = lexical.weight * query.text_share if with_words else 0.0
+    relevant = [replace(each, relevance=_relevance(each, calibration, counted, lexical)) for each in candidates]
     if fusion == "blend" or not with_words:
         return [replace(each, score=each.relevance) for each in relevant]
     ranks = _ranks(relevant)
@@ -94,9 +96,9 @@ def explain(
     ]
 
 
-def _relevance(candidate: Candidate, calibration: Calibration, lexical: LexicalParams, with_words: bool) -> float:
+def _relevance(candidate: Candidate, calibration: Calibration, counted: float, lexical: LexicalParams) -> float:
     assert candidate.raw is not None, "a query vector scores every candidate"
-    words = lexical.weight * lexical(candidate.lexical) if with_words else 0.0
+    words = counted * lexical(candidate.lexical)
     return logistic(candidate.raw, calibration.slope, calibration.intercept + words)
 
 
@@ -144,7 +146,8 @@ def _evidence(
     curve = (leaf("slope", calibration.slope), leaf("intercept", calibration.intercept))
     if not with_words:
         return node("calibration", f"relevance ({query.kind} query)", raw, *curve)
-    words = node("product", "words", leaf("weight", lexical.weight), _words(candidate, lexical))
+    weights = (leaf("weight", lexical.weight), leaf("share of words", query.text_share))
+    words = node("product", "words", *weights, _words(candidate, lexical))
     return node("evidence", f"relevance ({query.kind} query, and words)", raw, *curve, words)
 
 
