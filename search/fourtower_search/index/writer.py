@@ -5,6 +5,7 @@ from __future__ import annotations
 import threading
 from collections.abc import Mapping, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
+from contextlib import suppress
 from dataclasses import dataclass
 from typing import NamedTuple
 
@@ -18,6 +19,9 @@ from fourtower_search.index.verifier import Result, Verifier
 
 MOST_PENDING = 64
 """Batches on their way; the next one waits until there is room."""
+FLUSH_EVERY = 2048
+"""Rows after which an engine with one writer is told to flush: until then, Milvus Lite looks for a product's rows by
+reading all of its log, once per batch and again to check it."""
 
 
 class Submission(NamedTuple):
@@ -58,6 +62,8 @@ class Writer:
         )
         self._verifier = Verifier(store, timeout_s=timeout_s, resweep_after_s=resweep_after_s)
         self._resweep_after_s = resweep_after_s
+        self._timeout_s = timeout_s
+        self._unflushed = 0
         self._room = threading.BoundedSemaphore(MOST_PENDING)
 
     def submit(self, writes: Sequence[ProductWrite], stored: Mapping[str, Stored], *, timeout_s: float) -> Submission:
@@ -90,11 +96,21 @@ class Writer:
             orders = {write.product_id: write.order for write in batch.winners.values()}
             check = self._verifier.check({key: order for key, order in orders.items() if key not in failed})
             check.add_done_callback(lambda check: _finish(batch, failed, check, submission))
+            self._flush_now_and_then(sum(len(write.rows) for write in batch.needed))
         except BaseException as error:
             self._expect_late([write.product_id for write in batch.needed])
             for future in submission:
                 if not future.done():
                     future.set_exception(error)
+
+    def _flush_now_and_then(self, written: int) -> None:
+        if self._store.capabilities.concurrent_writers:
+            return  # an engine that flushes by itself
+        self._unflushed += written
+        if self._unflushed >= FLUSH_EVERY:
+            self._unflushed = 0
+            with suppress(SearchError):  # the rows are written; only reading them stays slow
+                self._store.flush(timeout_s=self._timeout_s)
 
     def _expect_late(self, product_ids: Sequence[str]) -> None:
         """A write that was given up may still land, after newer ones perhaps: look soon, and once much later."""

@@ -48,6 +48,10 @@ class Recording(Wrapped):
         self.calls.append("delete")
         self.inner.delete(keys, timeout_s=timeout_s)
 
+    def flush(self, *, timeout_s: float) -> None:
+        self.calls.append("flush")
+        self.inner.flush(timeout_s=timeout_s)
+
 
 class Crashing(Wrapped):
     """Dies at its n-th call, before it, in the middle of it or after it, and stays dead."""

@@ -2,6 +2,7 @@ from __future__ import annotations
 
 import multiprocessing
 import time
+from dataclasses import replace
 
 import numpy as np
 import pytest
@@ -10,6 +11,7 @@ from tests.search.index.faults import Crash, Crashing, Failing, Gated, Late, Rec
 from tests.search.index.oracle import DIM
 
 from fourtower_search.errors import IndexMismatch, IndexUnavailable
+from fourtower_search.index import writer
 from fourtower_search.index.memory import MemoryRows
 
 SOON = 10
@@ -201,6 +203,17 @@ def test_many_batches_share_few_strong_reads(store):
         assert all(statuses(submission.verified.result(SOON)) == ["applied"] for submission in submissions)
     assert recording.calls.count("upsert") == 40
     assert recording.calls.count("states:strong") < 40
+
+
+@pytest.mark.parametrize(("concurrent", "flushes"), [(False, 3), (True, 0)])
+def test_an_engine_with_one_writer_is_flushed_now_and_then(store, monkeypatch, concurrent, flushes):
+    monkeypatch.setattr(writer, "FLUSH_EVERY", 4)
+    recording = Recording(store)
+    recording.capabilities = replace(store.capabilities, concurrent_writers=concurrent)
+    with open_index(recording) as index:
+        for number in range(13):
+            index.apply([upsert(f"p{number}"), upsert("p0")])
+    assert recording.calls.count("flush") == flushes
 
 
 def test_a_call_ends_in_time_and_says_that_the_write_may_still_land(store):
