@@ -7,7 +7,7 @@ BIN := .venv/bin
 READY := .venv/.ready
 ARGS ?=
 
-.PHONY: help setup demo test check format train-demo experiment bench-encode wheel clean
+.PHONY: help setup demo test check format train-demo experiment bench-encode bench-search wheel clean
 
 help: ## Show this list
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-14s %s\n", $$1, $$2 }' Makefile
@@ -19,7 +19,7 @@ $(READY): pyproject.toml scripts/setup
 	@PYTHON="$(PYTHON)" scripts/setup
 	@touch $@
 
-demo: $(READY) ## Draw a small catalog, search it by photo, and show the results
+demo: $(READY) ## Draw a catalog, index it into a file, search it in every way, and show why
 	$(BIN)/fourtower demo --out demo $(ARGS)
 
 test: $(READY) ## Run all tests (ARGS="-k joint" picks some)
@@ -46,6 +46,9 @@ experiment: $(READY) ## Train and compare the variants of the paper; hours (GROC
 
 bench-encode: $(READY) ## Measure how fast products are encoded
 	$(BIN)/python -m benchmarks.encode $(ARGS)
+
+bench-search: $(READY) ## Measure searching and indexing on a real Milvus server
+	$(BIN)/python -m benchmarks.search $(ARGS)
 
 wheel: $(READY) ## Build the wheel into dist/
 	$(BIN)/python -m pip --disable-pip-version-check wheel --quiet --no-deps --no-build-isolation --wheel-dir dist .

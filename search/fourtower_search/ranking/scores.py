@@ -21,7 +21,11 @@ Fusion = Literal["blend", "rrf"]
 
 @dataclass(frozen=True, slots=True)
 class LexicalParams:
-    """How BM25 scores count beside vector scores. These are stated defaults, not fitted on anybody's data."""
+    """How BM25 scores count beside vector scores.
+
+    The defaults were the best of a grid (pivot 3 and 8, weight 0 to 4) for the demo towers on judged queries of a drawn
+    catalog: nDCG@10 0.715, where weight 0 gives 0.703 and 4 gives 0.705.
+    """
 
     pivot: float = 8.0
     """The BM25 score that is worth one half; a fixed one, so that a score doesn't depend on the other results."""
