@@ -6,6 +6,7 @@ import threading
 from collections import defaultdict
 from collections.abc import Collection, Iterator, Sequence
 from contextlib import contextmanager
+from functools import partial
 from itertools import islice
 from typing import Any
 
@@ -48,6 +49,8 @@ class MilvusRows:
         )
         self._connection, self._settings, self._page = connection, shape.settings, page
         self._reader = RowReader(shape.schema, shape.settings.vectors)
+        # Newer servers garble some Chinese characters unless they are escaped; Lite knows no such escapes.
+        self._filter = partial(expression, ascii_only=not features.one_writer)
         self._writing = _TURNS[connection.address.uri, collection] if features.one_writer else None
 
     @classmethod
@@ -92,7 +95,7 @@ class MilvusRows:
         deadline = Deadline(timeout_s)
         with self._turn(deadline):
             for some in _chunks(keys, IDS):
-                self._call("delete", "delete rows", deadline, filter=expression(OneOf("key", some)))
+                self._call("delete", "delete rows", deadline, filter=self._filter(OneOf("key", some)))
 
     def states(self, product_ids: Collection[str], *, consistency: Consistency, timeout_s: float) -> list[RowState]:
         """All rows of these products."""
@@ -175,7 +178,7 @@ class MilvusRows:
             "query",
             "count rows",
             Deadline(timeout_s),
-            filter=expression(where),
+            filter=self._filter(where),
             output_fields=["count(*)"],
             consistency_level=_LEVELS[consistency],
         )
@@ -220,7 +223,7 @@ class MilvusRows:
             "query",
             "read rows",
             deadline,
-            filter=expression(where),
+            filter=self._filter(where),
             output_fields=columns,
             limit=limit,
             consistency_level=_LEVELS[consistency],
@@ -244,7 +247,7 @@ class MilvusRows:
             "search",
             deadline,
             data=queries,
-            filter=expression(where),
+            filter=self._filter(where),
             limit=limit,
             output_fields=search_columns(self.schema, vectors=with_vectors),
             consistency_level=_LEVELS[consistency],
