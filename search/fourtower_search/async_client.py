@@ -20,6 +20,7 @@ from fourtower_search.errors import SearchError
 from fourtower_search.query.refinements import FacetRequest
 from fourtower_search.query.sugar import Query, SearchOptions
 from fourtower_search.results import Product, SearchResult
+from fourtower_search.serving import CLOSED
 
 if TYPE_CHECKING:
     from fourtower_search.index.product_index import ProductIndex
@@ -125,7 +126,7 @@ class AsyncSearchClient:
                 for product in batch:
                     yield product
         finally:
-            await self._run(found.close)
+            await (asyncio.to_thread(found.close) if self._closed else self._run(found.close))
 
     async def refresh(self) -> None:
         """Look now whether another generation became current, and switch to it."""
@@ -152,7 +153,7 @@ class AsyncSearchClient:
 
     async def _opened(self) -> SearchClient:
         if self._closed:
-            raise SearchError("This client was closed; make another one.")
+            raise SearchError(CLOSED)
         if self._client is None:
             self._client = asyncio.ensure_future(self._run(self._make))
         opening = self._client
@@ -164,7 +165,11 @@ class AsyncSearchClient:
             raise
 
     async def _run(self, call: Callable[_P, _T], /, *args: _P.args, **kwargs: _P.kwargs) -> _T:
-        return await asyncio.get_running_loop().run_in_executor(self._pool, partial(call, *args, **kwargs))
+        try:
+            running = self._pool.submit(call, *args, **kwargs)
+        except RuntimeError as error:  # the pool takes nothing any more
+            raise SearchError(CLOSED) from error
+        return await asyncio.wrap_future(running)
 
 
 async def _if_opened(opening: asyncio.Future[SearchClient]) -> SearchClient | None:

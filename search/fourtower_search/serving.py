@@ -12,6 +12,7 @@ from typing import Generic, Protocol, TypeVar
 
 from fourtower_search.errors import SearchError
 
+CLOSED = "This client was closed; make another one."
 log = logging.getLogger(__name__)
 
 
@@ -92,7 +93,7 @@ class Serving(Generic[_T]):
     def _take(self) -> _Lent[_T]:
         with self._lock:
             if self._closed:
-                raise SearchError("This client was closed; make another one.")
+                raise SearchError(CLOSED)
             self._lent.users += 1
             due = not self._asking and not self._closed and time.monotonic() - self._asked >= self._refresh_s
             self._asking = self._asking or due

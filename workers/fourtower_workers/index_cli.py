@@ -109,8 +109,9 @@ def load(
     """
     from fourtower_workers.loading import Loader, Rejects
 
+    _check_events(events)
     aside = rejects or events.with_suffix(".rejects.jsonl")
-    _check_files(events, aside)
+    _check_rejects(aside, events)
     catalog = catalog or _beside(events)
     with _target(index, catalog, model, alias=alias, token=token, hosts=allow_host or []) as (target, embedder):
         indexer = _indexer(target, embedder, image_root or events.parent, source=events.name)
@@ -296,11 +297,16 @@ def _check_catalog(record: GenerationRecord, catalog: Path | None) -> None:
         )
 
 
-def _check_files(events: Path, rejects: Path) -> None:
+def _check_events(events: Path) -> None:
     from fourtower_encoders.errors import InvalidConfig
 
     if not events.is_file():
         raise InvalidConfig(f"{events} is not a file; name a file of catalog events, one JSON object a line.")
+
+
+def _check_rejects(rejects: Path, events: Path) -> None:
+    from fourtower_encoders.errors import InvalidConfig
+
     if rejects.exists() and not rejects.is_file():
         raise InvalidConfig(f"{rejects} is not a file; name another one with --rejects.")
     if rejects.exists() and rejects.samefile(events):

@@ -28,7 +28,7 @@ BATCH = 128
 AHEAD = 4
 """Batches that are being written while the next one is encoded."""
 TRIES = 5
-"""Of a batch while the index is away; they take about half a minute together."""
+"""Of a batch while the index is away; the pauses between them take some 15 seconds together."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -159,7 +159,7 @@ class Loader:
         while len(self._under_way) > most:
             events, indexing = self._under_way.popleft()
             outcomes = indexing.verified.result()
-            again = [n for n, outcome in enumerate(outcomes) if outcome.retryable]
+            again = [n for n, outcome in enumerate(outcomes) if _may_pass(outcome)]
             for n, outcome in zip(again, self._tried_again([events[n][1] for n in again], outcomes), strict=True):
                 outcomes[n] = outcome
             for (line, _), outcome in zip(events, outcomes, strict=True):
@@ -172,11 +172,11 @@ class Loader:
                 return []
             time.sleep(_pause(attempt, None))
             outcomes = self._submitted(events).verified.result()
-            if not any(outcome.retryable for outcome in outcomes):
+            if not any(map(_may_pass, outcomes)):
                 return outcomes
         if not events:
             return []
-        reason = next(outcome.message for outcome in (*outcomes, *failed) if outcome.retryable)
+        reason = next(outcome.message for outcome in (*outcomes, *failed) if _may_pass(outcome))
         raise IndexUnavailable(f"{len(events)} products could not be written in {TRIES} attempts: {reason}")
 
     def _note(self, line: Line, outcome: EventOutcome) -> None:
@@ -208,6 +208,11 @@ def _raw(raw: bytes) -> dict[str, str]:
         return {"event": raw.decode()}
     except UnicodeDecodeError:
         return {"event_base64": base64.b64encode(raw).decode()}
+
+
+def _may_pass(outcome: EventOutcome) -> bool:
+    """Whether trying again may help; a patch of nothing would wait for what only another event can bring."""
+    return outcome.retryable and outcome.code != "no_base"
 
 
 def _pause(attempt: int, error: IndexUnavailable | None) -> float:
