@@ -66,6 +66,6 @@ def run_pytest(folder: Path, body: str, **environment: str) -> str:
     (folder / "conftest.py").write_bytes(CONFTEST.read_bytes())
     (folder / "test_body.py").write_text(body)
     command = [sys.executable, "-m", "pytest", "-p", "no:cacheprovider", "--rootdir", ".", "."]
-    environ = os.environ | environment
+    environ = os.environ | {"PYTHONPATH": str(CONFTEST.parents[1])} | environment
     done = subprocess.run(command, cwd=folder, env=environ, capture_output=True, text=True, check=False)
     return done.stdout

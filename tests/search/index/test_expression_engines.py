@@ -19,6 +19,7 @@ from fourtower_search.filters import F, Filter, bind
 from fourtower_search.filters.tree import MAX_DEPTH, MAX_LEAVES
 from fourtower_search.index.columns import to_columns
 from fourtower_search.index.conditions import Compare, Condition, Every, Negated, OneOf, Some, holds
+from fourtower_search.index.deadline import Deadline
 from fourtower_search.index.expression import expression
 from fourtower_search.index.milvus.address import parse_address
 from fourtower_search.index.milvus.connection import Connection
@@ -74,7 +75,7 @@ def engine(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFact
     store.upsert([row_of(product) for product in given_products], timeout_s=60)
     client = MilvusClient(uri=address.uri, timeout=30)
     if settled:
-        settle(client, name, wait_for_indexes=kind == "server")
+        settle(client, name, connection, wait_for_indexes=kind == "server")
     engine = Engine(client, name, given_products, understands_codes=kind == "server")
     assert len(engine.chosen(Every(()), level="Strong")) == len(given_products)
     yield engine
@@ -83,7 +84,7 @@ def engine(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFact
     store.close()
 
 
-def settle(client: MilvusClient, name: str, *, wait_for_indexes: bool) -> None:
+def settle(client: MilvusClient, name: str, connection: Connection, *, wait_for_indexes: bool) -> None:
     """Write all rows out, wait for their indexes, and load both."""
     client.flush(name, timeout=60)
     deadline = time.monotonic() + 120
@@ -91,7 +92,7 @@ def settle(client: MilvusClient, name: str, *, wait_for_indexes: bool) -> None:
         assert time.monotonic() < deadline, "the server never finished its indexes"
         time.sleep(0.2)
     client.release_collection(name)
-    client.load_collection(name, timeout=60)
+    connection.load(name, Deadline(60))
 
 
 def unindexed(client: MilvusClient, name: str) -> int:

@@ -91,6 +91,8 @@ CODES: dict[int, Meaning] = {
 MOMENTARY_STATUSES = frozenset({"UNAVAILABLE", "ABORTED", "INTERNAL"})
 MOMENTARY_CODES = frozenset({CONNECT_FAILED, 4, 8, 106, 401, 500, 501, 503, 601, 602, 901}) | NOT_LOADED
 """Overload, elections and loading: what a server says about itself that has often changed a moment later."""
+MOMENTARY_PHRASES = ("File is too small",)
+"""Of Milvus Lite, which reads an index file that it is still writing in the background."""
 PHRASES: dict[str, Meaning] = {
     "cannot parse expression": "invalid",
     "larger than max": "invalid",
@@ -150,6 +152,7 @@ def failure_of(error: Exception) -> Failure:
     name = type(error).__name__
     meaning = CLASSES.get(name) or GRPC_CLASSES.get(name) or spoken or CODES.get(code, "unavailable")
     momentary = code in MOMENTARY_CODES or bool(getattr(error, "retriable", False))
+    momentary = momentary or any(phrase in reason for phrase in MOMENTARY_PHRASES)
     return Failure(
         meaning,
         f"{reason} (code {code})",
