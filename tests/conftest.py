@@ -12,7 +12,6 @@ from collections.abc import Callable, Generator, Iterator
 from typing import Any
 
 import pytest
-
 from tests.services.milvus import lite_server, milvus_server  # noqa: F401  fixtures for every test below
 
 ABOUT_GPU = re.compile(r"\b(gpu|gpus|cuda)\b", re.IGNORECASE)

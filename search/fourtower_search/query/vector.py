@@ -165,6 +165,8 @@ def _share(terms: Sequence[Term], image_amount: float | None) -> tuple[Term, ...
 
 def _orthogonal(terms: Sequence[Term]) -> tuple[Term, ...]:
     """Take from each negative embedding what the positive ones span."""
+    if all(term.amount > 0 for term in terms):
+        return tuple(terms)
     positive = np.stack([term.embedding for term in terms if term.amount > 0]).astype(np.float64)
     _, sizes, directions = np.linalg.svd(positive, full_matrices=False)
     basis = directions[sizes > 1e-6 * sizes[0]]  # [rank, D]; nearly equal parts span no plane

@@ -74,21 +74,14 @@ def gather(found: Found, query: QueryVector | None) -> list[Candidate]:
     Lexical scores belong to a product, whichever of its views was found by its words. So, as long as more vector
     score means more score, its best view is that of the highest vector score, and is chosen before any fusion.
     """
-    rows = _newest(hit.row for hit in (*found.vector, *(found.lexical or ())))
+    hits = _newest(_distinct(found))
     words = _best_by_product(found.lexical or ())
-    if query is None:
-        first = _one_per_product(rows, np.zeros(len(rows)))
-        return [Candidate(row, lexical=words.get(row.product_id)) for row, _ in first]
-    best = _one_per_product(rows, _scores(rows, found, query))
-    return [Candidate(row, raw=raw, lexical=words.get(row.product_id)) for row, raw in best]
-
-
-def _scores(rows: Sequence[Row], found: Found, query: QueryVector) -> NDArray[np.float64]:
-    """Vector scores [N], from the vectors where they are there."""
-    if all(row.vector is not None for row in rows):
-        return query.scores(stacked(rows)) if rows else np.zeros(0)
-    scores = {hit.row.key: hit.score for hit in found.vector}
-    return np.array([scores[row.key] for row in rows])
+    rows = [hit.row for hit in hits]
+    best = _one_per_product(rows, [0.0] * len(rows) if query is None else _scores(hits, query))
+    return [
+        Candidate(row, None if query is None else raw, words.get(product_id) if words else None)
+        for product_id, (row, raw) in sorted(best.items())
+    ]
 
 
 def stacked(rows: Sequence[Row]) -> NDArray[np.float32]:
@@ -98,22 +91,38 @@ def stacked(rows: Sequence[Row]) -> NDArray[np.float32]:
     return np.stack(vectors)
 
 
-def _newest(rows: Iterable[Row]) -> list[Row]:
-    """Every row once, of the highest version that is there of its product; nothing of a deleted product."""
-    distinct = {row.key: row for row in rows}
+def _distinct(found: Found) -> list[Hit]:
+    """Every row once, whichever lists have it."""
+    hits = (*found.vector, *(found.lexical or ()))
+    by_row = {(hit.row.product_id, hit.row.order, hit.row.view): hit for hit in hits}
+    return list(by_row.values())
+
+
+def _newest(hits: Sequence[Hit]) -> list[Hit]:
+    """Those of the highest version that is there of their product; nothing of a deleted product."""
     newest: dict[str, Order] = {}
-    for row in distinct.values():
-        newest[row.product_id] = max(row.order, newest.get(row.product_id, row.order))
-    return [row for row in distinct.values() if row.order == newest[row.product_id] and not row.order.deleted]
+    for hit in hits:
+        row = hit.row
+        if row.order is not newest.setdefault(row.product_id, row.order) and row.order > newest[row.product_id]:
+            newest[row.product_id] = row.order
+    return [hit for hit in hits if hit.row.order == newest[hit.row.product_id] and not hit.row.order.deleted]
 
 
-def _one_per_product(rows: Sequence[Row], scores: NDArray[np.float64]) -> list[tuple[Row, float]]:
-    """The row of the highest score of each product, the first view among equals; by product id."""
-    order = sorted(range(len(rows)), key=lambda n: (rows[n].product_id, -scores[n], rows[n].view))
+def _scores(hits: Sequence[Hit], query: QueryVector) -> list[float]:
+    """Vector scores, from the vectors where they are there."""
+    if not hits or hits[0].row.vector is None:
+        return [hit.score for hit in hits]
+    return [float(score) for score in query.scores(stacked([hit.row for hit in hits]))]
+
+
+def _one_per_product(rows: Sequence[Row], scores: Sequence[float]) -> dict[str, tuple[Row, float]]:
+    """The row of the highest score of each product, the first view among equals."""
     best: dict[str, tuple[Row, float]] = {}
-    for n in order:
-        best.setdefault(rows[n].product_id, (rows[n], float(scores[n])))
-    return list(best.values())
+    for row, score in zip(rows, scores, strict=True):
+        held = best.get(row.product_id)
+        if held is None or (score, -row.view) > (held[1], -held[0].view):
+            best[row.product_id] = (row, score)
+    return best
 
 
 def _best_by_product(hits: Iterable[Hit]) -> dict[str, float]:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import math
 from collections import defaultdict
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 import numpy as np
 
@@ -18,9 +18,13 @@ from fourtower_search.query.request import SearchRequest
 from fourtower_search.query.vector import QueryVector
 from fourtower_search.ranking.candidates import Found
 from fourtower_search.ranking.widening import Widened, widen, widen_many
+from fourtower_search.searching.breadth import Breadth
 
 MOST_ROWS = 10_000
 """Of one call's answers together: with long vectors, more would exceed what a server sends in one message."""
+
+
+Alike = tuple[Condition | None, int, str, bool, bool]
 
 
 @dataclass(frozen=True)
@@ -33,9 +37,16 @@ class Ask:
     where: Condition | None
 
     @property
-    def alike(self) -> tuple[Condition | None, int, str]:
+    def alike(self) -> Alike:
         """Requests that share this can share a call to the engine."""
-        return self.where, self.request.depth, self.request.freshness
+        request = self.request
+        return self.where, request.depth, request.freshness, self.compares, request.is_lexical(engine_can=True)
+
+    @property
+    def compares(self) -> bool:
+        """Whether ranking looks at the rows' vectors; to send them takes longer than to find them."""
+        request = self.request
+        return request.explain or request.diversity > 0 or request.rerank is not None
 
 
 @dataclass(frozen=True)
@@ -44,8 +55,8 @@ class Retrieval:
 
     index: ProductIndex
     deadline: Deadline
-    views: float
-    """Rows per product, about; the first attempt asks for so many."""
+    breadth: Breadth = field(default_factory=Breadth)
+    """How many rows the first attempt asks for."""
 
     def retrieve(self, asks: Sequence[Ask]) -> list[Found]:
         """What is found for each request, in their order.
@@ -54,6 +65,8 @@ class Retrieval:
             Unsupported: words were asked for, and the engine has no full-text search.
         """
         by_vector = self._by_vector(asks)
+        for n, widened in by_vector.items():
+            self.breadth.learn(widened.hits, asks[n].request.depth)
         by_words = [self._by_words(ask) for ask in asks]
         return [
             Found(
@@ -65,7 +78,7 @@ class Retrieval:
         ]
 
     def _by_vector(self, asks: Sequence[Ask]) -> dict[int, Widened]:
-        groups: dict[tuple[Condition | None, int, str], list[int]] = defaultdict(list)
+        groups: dict[Alike, list[int]] = defaultdict(list)
         for n, ask in enumerate(asks):
             if ask.query is not None:
                 groups[ask.alike].append(n)
@@ -73,7 +86,7 @@ class Retrieval:
         return {n: widened for members in calls for n, widened in self._search(asks, members)}
 
     def _portions(self, members: Sequence[int], request: SearchRequest) -> list[Sequence[int]]:
-        size = max(1, MOST_ROWS // math.ceil(self.views * request.depth))
+        size = max(1, MOST_ROWS // math.ceil(self.breadth.views * request.depth))
         return [members[start : start + size] for start in range(0, len(members), size)]
 
     def _search(self, asks: Sequence[Ask], members: Sequence[int]) -> list[tuple[int, Widened]]:
@@ -86,12 +99,18 @@ class Retrieval:
                 vectors[list(chosen)],
                 where,
                 limit=limit,
-                with_vectors=True,
+                with_vectors=self._vectors(asks[members[0]]),
                 freshness=request.freshness,
                 timeout_s=self.deadline.left(),
             )
 
-        return list(zip(members, widen_many(fetch, len(members), request.depth, views=self.views), strict=True))
+        return list(zip(members, widen_many(fetch, len(members), request.depth, views=self.breadth.views), strict=True))
+
+    def _vectors(self, ask: Ask) -> bool:
+        """Products found by words need a vector score, too, and compressed vectors have no exact one."""
+        capabilities = self.index.capabilities
+        by_words = ask.request.is_lexical(engine_can=capabilities.lexical)
+        return ask.compares or by_words or not capabilities.exact_scores
 
     def _by_words(self, ask: Ask) -> Widened | None:
         can = self.index.capabilities.lexical
@@ -113,4 +132,4 @@ class Retrieval:
                 timeout_s=self.deadline.left(),
             )
 
-        return widen(fetch, ask.request.depth, views=self.views)
+        return widen(fetch, ask.request.depth, views=self.breadth.views)

@@ -6,7 +6,7 @@ import time
 import uuid
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
@@ -30,6 +30,7 @@ from fourtower_search.ranking.rerank import Reranker
 from fourtower_search.ranking.scores import LexicalParams
 from fourtower_search.results import Product, ProductHit, SearchResult, product_fields
 from fourtower_search.schema import CatalogSchema
+from fourtower_search.searching.breadth import Breadth
 from fourtower_search.searching.resolving import query_vectors
 from fourtower_search.searching.retrieval import Ask, Retrieval
 
@@ -44,8 +45,7 @@ class Searcher:
     cursor_key: bytes
     lexical: LexicalParams
     rerankers: Mapping[str, Reranker]
-    views: float = 1.5
-    """Rows per product of this index, about."""
+    breadth: Breadth = field(default_factory=Breadth)
     image_root: Path | None = None
     owns_index: bool = True
     """Whether closing this closes the index."""
@@ -95,7 +95,7 @@ class Searcher:
             queries = query_vectors(requests, self.encoder, self.index, timeout_s=deadline.left())
         asks = [Ask(*each) for each in zip(requests, queries, conditions, strict=True)]
         with _timed(times, "retrieve"):
-            found = Retrieval(self.index, deadline, self.views).retrieve(asks)
+            found = Retrieval(self.index, deadline, self.breadth).retrieve(asks)
         shared = {stage: spent / len(requests) for stage, spent in times.items()}
         return [self._ranked(ask, each, shared) for ask, each in zip(asks, found, strict=True)]
 
