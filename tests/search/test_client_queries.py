@@ -7,6 +7,7 @@ from tests.search.sdk import ids
 
 from fourtower_encoders.joint import Weights
 from fourtower_search import F, Image, Product, Text, Vector
+from fourtower_search.query.words import MINUS_WEIGHT
 
 
 @pytest.fixture(scope="module")
@@ -64,7 +65,7 @@ def test_minus_words_move_away(client):
     plain, without = (client.search(words, limit=100) for words in ("mug", "mug -dotted"))
     assert _place_of_dots(without) > _place_of_dots(plain) + 3
     assert without[0].attributes["category"] == "mug"
-    assert ids(without) == ids(client.search([Text("mug"), Text("dotted", -0.5)], limit=100))
+    assert ids(without) == ids(client.search([Text("mug"), Text("dotted", MINUS_WEIGHT)], limit=100))
 
 
 def _place_of_dots(result):

@@ -8,8 +8,9 @@ from typing import NamedTuple
 from fourtower_search.errors import InvalidQuery
 from fourtower_search.query.parts import MAX_TEXT, Text
 
-MINUS_WEIGHT = -0.5
-"""Of a minus-word, where the words themselves weigh 1. Stated, not fitted."""
+MINUS_WEIGHT = -1.0
+"""Of a minus-word, where the words themselves weigh 1. On photos of a drawn catalog with one thing unwanted, Hit@1 was
+0.42 with -0.5, 0.62 with -1, and 0.57 with -1.5."""
 
 _MINUS = re.compile(
     r"""
