@@ -7,8 +7,7 @@ import json
 
 from fourtower_ingest.parsing import parse_event
 from fourtower_search.index.generations import GenerationPlan
-from fourtower_search.index.memory import MemoryRows
-from fourtower_search.index.product_index import ProductIndex
+from fourtower_search.index.opening import in_memory_index
 from fourtower_search.index.rows import ProductWrite
 from fourtower_search.schema import Attribute, CatalogSchema
 from fourtower_workers.indexing import Indexer
@@ -43,8 +42,15 @@ def event(product_id, version=1, **product):
 
 def memory_index(folder, embedder):
     """An empty index in memory."""
-    rows = MemoryRows(schema_of(folder), 2 * embedder.dim)
-    return ProductIndex(rows, params=embedder.params, model_id=embedder.model_id)
+    plan = GenerationPlan(
+        model="demo",
+        model_id=embedder.model_id,
+        dim=2 * embedder.dim,
+        catalog=schema_of(folder),
+        kappa_image=embedder.params.kappa_image,
+        kappa_text=embedder.params.kappa_text,
+    )
+    return in_memory_index(plan, params=embedder.params)
 
 
 def indexed(folder, embedder):

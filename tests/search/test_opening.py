@@ -12,6 +12,7 @@ from fourtower_search import SearchClient
 from fourtower_search.client import connect
 from fourtower_search.errors import IndexMismatch, InvalidQuery, SearchError
 from fourtower_search.index.opening import create_index, open_index
+from fourtower_search.index.product_index import ProductIndex
 from fourtower_search.index.settings import IndexSettings
 
 
@@ -57,8 +58,11 @@ def test_a_model_that_is_none_is_refused(empty, tmp_path):
 
 
 def test_an_index_of_objects_needs_a_model(shop):
+    unrecorded = ProductIndex(shop.store, params=shop.params, model_id=shop.model_id)
     with pytest.raises(IndexMismatch, match=r"records no model; pass model= the checkpoint that built it"):
-        SearchClient(shop)
+        SearchClient(unrecorded)
+    with SearchClient(shop) as client:
+        assert client.search("mug").hits, "a recorded one is found by itself"
 
 
 def test_a_missing_index_comes_with_the_command_that_makes_one(tmp_path, empty):

@@ -7,7 +7,13 @@ from pathlib import Path
 from fourtower_encoders.joint import QueryParams
 from fourtower_search.errors import IndexMismatch
 from fourtower_search.index.deadline import Deadline
-from fourtower_search.index.generations import GenerationPlan, GenerationRecord, Generations, check_alias
+from fourtower_search.index.generations import (
+    GenerationPlan,
+    GenerationRecord,
+    Generations,
+    MemoryGenerations,
+    check_alias,
+)
 from fourtower_search.index.milvus.address import parse_address
 from fourtower_search.index.milvus.connection import Connection
 from fourtower_search.index.milvus.generations import MilvusGenerations
@@ -93,6 +99,14 @@ def create_index(
         return open_generation(generations, record, params=params, timeout_s=deadline.left())
     finally:
         generations.close()
+
+
+def in_memory_index(plan: GenerationPlan, *, params: QueryParams | None = None) -> ProductIndex:
+    """An index in this process's memory, exact and gone at the end: for tests and notebooks."""
+    generations = MemoryGenerations(ALIAS)
+    record = generations.create(plan, timeout_s=TIMEOUT_S)
+    generations.point(record.generation, timeout_s=TIMEOUT_S)
+    return open_generation(generations, record, params=params)
 
 
 def open_generation(
