@@ -42,6 +42,7 @@ def write_result(
     targets: Mapping[str, float],
     command: str,
     settings: Mapping[str, Any],
+    details: Mapping[str, Any] | None = None,
     folder: Path = RESULTS,
 ) -> dict[str, Any]:
     """Write a benchmark's figures with all that is needed to judge and repeat them; returns what was written."""
@@ -51,6 +52,7 @@ def write_result(
         "machine": describe_machine(),
         "command": command,
         "settings": dict(settings),
+        **({"details": dict(details)} if details else {}),
     }
     folder.mkdir(parents=True, exist_ok=True)
     (folder / f"{name}.json").write_text(json.dumps(result, indent=2) + "\n", encoding="utf-8")
