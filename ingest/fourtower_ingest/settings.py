@@ -1,0 +1,155 @@
+"""Settings of the streaming processes: each has a default, and a variable of the environment that changes it.
+
+A setting's variable is the prefix of its class and its own name in capitals: `FOURTOWER_KAFKA_BOOTSTRAP`.
+"""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Literal
+
+from pydantic import Field, SecretStr, model_validator
+from pydantic_settings import BaseSettings, SettingsConfigDict
+
+from fourtower_ingest.parsing import EventRules
+from fourtower_ingest.records import TopicRules
+from fourtower_ingest.wire import MOST_EVENTS, ImagePolicy
+
+
+def _config(prefix: str) -> SettingsConfigDict:
+    return SettingsConfigDict(env_prefix=f"FOURTOWER_{prefix}_", frozen=True, extra="forbid")
+
+
+class KafkaSettings(BaseSettings):
+    """How to reach the brokers."""
+
+    model_config = _config("KAFKA")
+
+    bootstrap: str = "127.0.0.1:9092"
+    """Addresses, separated by commas."""
+    security_protocol: Literal["PLAINTEXT", "SSL", "SASL_PLAINTEXT", "SASL_SSL"] = "PLAINTEXT"
+    sasl_mechanism: Literal["PLAIN", "SCRAM-SHA-256", "SCRAM-SHA-512"] = "SCRAM-SHA-512"
+    sasl_username: str = ""
+    sasl_password: SecretStr = SecretStr("")
+    ssl_ca_file: Path | None = None
+    ssl_certificate_file: Path | None = None
+    ssl_key_file: Path | None = None
+    ssl_key_password: SecretStr = SecretStr("")
+    request_timeout_s: float = Field(default=30.0, gt=0)
+
+
+class RedisSettings(BaseSettings):
+    """How to reach Redis, which only ever holds what can be made again."""
+
+    model_config = _config("REDIS")
+
+    url: SecretStr = SecretStr("redis://127.0.0.1:6379/0")
+    """With user and password, if any; `rediss://` for TLS. A database of its own: Celery keeps its queues there."""
+    prefix: str = Field(default="fourtower", pattern=r"^[a-z0-9][a-z0-9:_-]{0,60}$")
+    """What all keys begin with."""
+    timeout_s: float = Field(default=2.0, gt=0)
+
+
+class TopicSettings(BaseSettings):
+    """The topics, and what their records mean."""
+
+    model_config = _config("TOPIC")
+
+    updates: str = "catalog.updates"
+    dead_letters: str = "catalog.updates.dlq"
+    replays: str = "catalog.updates.replay"
+    """Where dead letters of a compacted topic go when they are sent again."""
+    partitions: int = Field(default=6, ge=1, le=10_000)
+    replication: int = Field(default=1, ge=1, le=9)
+    compacted: bool = True
+    """Keep the last record of every product for ever: the index can be rebuilt from it. Takes no patches."""
+    retention_hours: int = Field(default=168, ge=1)
+    """Of records where the topic is not compacted, of deletes where it is, and of replays."""
+    dead_letter_retention_hours: int = Field(default=720, ge=1)
+    max_event_bytes: int = Field(default=1_048_576, ge=1024)
+    version_source: Literal["event", "offset"] = "event"
+    null_value: Literal["delete", "marker"] = "delete"
+    unknown_fields: Literal["refuse", "ignore"] = "refuse"
+
+    @property
+    def rules(self) -> TopicRules:
+        """As the reader of records wants them."""
+        return TopicRules(
+            version_source=self.version_source,
+            null_value=self.null_value,
+            patches=not self.compacted,
+            events=EventRules(max_bytes=self.max_event_bytes, unknown_fields=self.unknown_fields),
+        )
+
+
+class FlowSettings(BaseSettings):
+    """How many events are on their way at once, and what is made of delays and losses."""
+
+    model_config = _config("FLOW")
+
+    batch: int = Field(default=64, ge=1, le=MOST_EVENTS)
+    """Events per task, at most."""
+    linger_ms: int = Field(default=50, ge=0)
+    """How long a batch may wait to become full."""
+    batches_in_flight: int = Field(default=8, ge=1)
+    """Tasks that were sent and not answered, at most."""
+    most_items: int = Field(default=4096, ge=1)
+    """Events held, waiting and in flight, before partitions are paused."""
+    most_bytes: int = Field(default=128 * 2**20, ge=1)
+    most_age_s: float = Field(default=600.0, gt=0)
+    """Of the oldest event held; beyond it nothing more is read."""
+    most_span: int = Field(default=50_000, ge=1)
+    """Offsets of one partition between the first one not done and the last one read."""
+    start_deadline_s: float = Field(default=600.0, gt=0)
+    """Between `started` and `written`; what takes longer counts as a loss. Above the worker's own time limit."""
+    verify_deadline_s: float = Field(default=60.0, gt=0)
+    """Between `written` and `done`; what takes longer is sent again."""
+    visibility_timeout_s: float = Field(default=900.0, gt=0)
+    """After which Celery hands a task that nobody acknowledged to another worker; above the worker's time limit."""
+    retry_after_s: float = Field(default=1.0, gt=0)
+    """Before an event that failed for the moment is sent again; it doubles up to a minute."""
+    patch_base_timeout_s: float = Field(default=300.0, gt=0)
+    """How long a patch waits for the product that it changes."""
+    image_tries: int = Field(default=3, ge=1)
+    """With `reject`: how often a picture that can't be had at the moment is asked for."""
+    image_policy: ImagePolicy = "text_only"
+    poison_losses: int = Field(default=2, ge=1)
+    """Times that a worker may be lost over an event that was sent alone."""
+    breaker_losses: int = Field(default=5, ge=1)
+    """Losses within a minute that open the breaker: then the workers are ill, not the events."""
+    breaker_pause_s: float = Field(default=1.0, gt=0)
+    """Before one batch tries whether the index is back; it doubles up to half a minute."""
+    invalid_window: int = Field(default=500, ge=10)
+    invalid_share: float = Field(default=0.9, gt=0, le=1)
+    """Stop when more than this share of the last `invalid_window` records broke the contract: it is the topic."""
+    drain_s: float = Field(default=30.0, gt=0)
+    """How long a process that is told to end waits for what is in flight."""
+
+    @model_validator(mode="after")
+    def _deadlines_fit(self) -> FlowSettings:
+        if self.start_deadline_s >= self.visibility_timeout_s:
+            raise ValueError(
+                f"start_deadline_s ({self.start_deadline_s:g}) must be below visibility_timeout_s "
+                f"({self.visibility_timeout_s:g})"
+            )
+        return self
+
+
+class IngesterSettings(BaseSettings):
+    """Who this process is, and for which index it reads."""
+
+    model_config = _config("INGESTER")
+
+    group: str = "fourtower"
+    instance: str = ""
+    """A name that this process keeps across restarts, such as its pod's; the group then waits for it to come back."""
+    alias: str = "products"
+    generation: int = Field(default=1, ge=1)
+    session_timeout_s: float = Field(default=45.0, gt=0)
+    heartbeat_file: Path | None = None
+    """Touched while the process works, for probes."""
+    metrics_port: int = Field(default=0, ge=0, le=65535)
+    """0: none."""
+    metrics_host: str = "127.0.0.1"
+    log_format: Literal["pretty", "json"] = "pretty"
+    log_level: Literal["DEBUG", "INFO", "WARNING", "ERROR"] = "INFO"
