@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Literal, NamedTuple
+from typing import TYPE_CHECKING, Annotated, Any, Literal, NamedTuple
 
 import typer
 
@@ -28,7 +28,12 @@ def evaluate(
     index: Annotated[str | None, typer.Option(help="A live index: a file, or milvus://host:19530.")] = None,
     against: Annotated[str | None, typer.Option(help="Another index, to compare the first one with.")] = None,
     judgments: Annotated[Path | None, typer.Option(help="Judged queries, .jsonl, .csv or .tsv; for --index.")] = None,
-    alias: Annotated[str, typer.Option(help="Which index of the server.")] = "products",
+    alias: Annotated[str, typer.Option(help="Which index of the server.", envvar="FOURTOWER_ALIAS")] = "products",
+    token: Annotated[str, typer.Option(help="Of the server, user:password.", envvar="FOURTOWER_TOKEN")] = "",
+    ca_file: Annotated[Path | None, typer.Option(help="Certificates to trust (PEM), for milvuss://.")] = None,
+    rerank: Annotated[
+        str | None, typer.Option(help="Re-ranker to measure --index with: a name, or a reranker.json.")
+    ] = None,
     model: Annotated[
         str | None, typer.Option(help="The checkpoint that built the index, if it lies elsewhere.")
     ] = None,
@@ -75,16 +80,25 @@ def evaluate(
         raise InvalidConfig("An index is measured with judged queries; name their file with --judgments.")
     if checkpoint or data or picture or bootstrap:
         raise InvalidConfig("A checkpoint, --data, --picture and --bootstrap are not for --index; leave them out.")
-    measured = [_Index(index, alias, model), *([_Index(against, alias, against_model)] if against else [])]
+    where_and_how: dict[str, Any] = {"alias": alias, "token": token, "ca_file": ca_file}
+    measured = [_Index(index, {**where_and_how, "model": model}, rerank)]
+    if against:
+        measured.append(_Index(against, {**where_and_how, "model": against_model}))
     _show(_reports(measured, judgments, category), as_json=as_json)
 
 
 class _Index(NamedTuple):
     """An index to measure."""
 
-    name: str
-    alias: str
-    model: str | None
+    address: str
+    settings: Mapping[str, Any]
+    """Of the client that searches it."""
+    rerank: str | None = None
+
+    @property
+    def name(self) -> str:
+        """How tables call it; with a re-ranker it may stand beside itself."""
+        return f"{self.address}, {self.rerank}" if self.rerank else self.address
 
 
 def _reports(indexes: Sequence[_Index], judgments: Path, category: str) -> list[Report]:
@@ -104,9 +118,12 @@ def _measure(index: _Index, judged: Judgments, category: str, progress: Callable
     from fourtower_search.client import SearchClient
     from fourtower_search.evaluation.live import asking
     from fourtower_search.evaluation.measure import evaluate
+    from fourtower_search.reranking.setup import named_reranker
 
-    with SearchClient(index.name, model=index.model, alias=index.alias) as client:
-        return evaluate(asking(client.search), judged, name=index.name, category=category, progress=progress)
+    reranker, its_options = named_reranker(index.rerank)
+    with SearchClient(index.address, reranker_options=its_options, **index.settings) as client:
+        search = asking(client.search, **({"rerank": reranker} if reranker else {}))
+        return evaluate(search, judged, name=index.name, category=category, progress=progress)
 
 
 def _show(reports: Sequence[Report], *, as_json: bool) -> None:

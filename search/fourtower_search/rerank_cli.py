@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated
+from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
@@ -33,7 +34,9 @@ def fit(
     *,
     index: Annotated[str, typer.Option(help="A live index: a file, or milvus://host:19530.")],
     out: Annotated[Path, typer.Option(help="Where to write the re-ranker.")],
-    alias: Annotated[str, typer.Option(help="Which index of the server.")] = "products",
+    alias: Annotated[str, typer.Option(help="Which index of the server.", envvar="FOURTOWER_ALIAS")] = "products",
+    token: Annotated[str, typer.Option(help="Of the server, user:password.", envvar="FOURTOWER_TOKEN")] = "",
+    ca_file: Annotated[Path | None, typer.Option(help="Certificates to trust (PEM), for milvuss://.")] = None,
     model: Annotated[
         str | None, typer.Option(help="The checkpoint that built the index, if it lies elsewhere.")
     ] = None,
@@ -52,12 +55,13 @@ def fit(
     from fourtower_search.evaluation.judgments import read_judgments
     from fourtower_search.reranking.listwise import write_model
 
-    fitted = _fit(read_judgments(judgments), index, alias, model, seed)
+    where_and_how: dict[str, Any] = {"alias": alias, "token": token, "ca_file": ca_file}
+    fitted = _fit(read_judgments(judgments), index, where_and_how, model, seed)
     write_model(fitted, out)
     _report(fitted, out, as_json=as_json)
 
 
-def _fit(judged: Judgments, index: str, alias: str, model: str | None, seed: int) -> RerankModel:
+def _fit(judged: Judgments, index: str, where_and_how: Mapping[str, Any], model: str | None, seed: int) -> RerankModel:
     from rich.console import Console
     from rich.progress import Progress
 
@@ -68,10 +72,10 @@ def _fit(judged: Judgments, index: str, alias: str, model: str | None, seed: int
     from fourtower_search.reranking.learning import learn
 
     errors, recorder = Console(stderr=True), Recorder()
-    with open_index(index, alias=alias) as opened:
+    with open_index(index, **where_and_how) as opened:
         features, model_id = Features.of(opened.schema), opened.model_id
     with (
-        SearchClient(index, model=model, alias=alias, rerankers={Recorder.name: recorder}) as client,
+        SearchClient(index, model=model, rerankers={Recorder.name: recorder}, **where_and_how) as client,
         Progress(console=errors, transient=True, disable=not errors.is_terminal) as progress,
     ):
         task = progress.add_task("Searching", total=len(judged.queries))

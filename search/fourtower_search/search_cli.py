@@ -41,6 +41,7 @@ def search(
     ] = None,
     alias: Annotated[str, typer.Option(help="Which index of the server.", envvar="FOURTOWER_ALIAS")] = "products",
     token: Annotated[str, typer.Option(help="Of the server, user:password.", envvar="FOURTOWER_TOKEN")] = "",
+    ca_file: Annotated[Path | None, typer.Option(help="Certificates to trust (PEM), for milvuss://.")] = None,
     as_json: Annotated[bool, typer.Option("--json", help="Print JSON.")] = False,
 ) -> None:
     """Find products by words, photos, or both.
@@ -54,9 +55,9 @@ def search(
       fourtower search striped --image photo.jpg --where 'price < 50' --explain
     """
     from fourtower_search.client import SearchClient
+    from fourtower_search.reranking.setup import named_reranker
 
-    learned = rerank is not None and rerank.endswith(".json")
-    reranking = {"listwise": {"path": rerank}} if rerank and learned else {}
+    reranker, its_options = named_reranker(rerank)
     options: dict[str, Any] = {
         "where": where,
         "limit": limit,
@@ -67,12 +68,12 @@ def search(
         "collapse": collapse,
         "facets": facet or (),
         "explain": explain,
-        "rerank": "listwise" if learned else rerank,
+        "rerank": reranker,
     }
     if similar is not None:
-        _check_alone(words, image)
-    settings: dict[str, Any] = {"model": model, "alias": alias, "token": token, "image_root": image_root}
-    with SearchClient(index, reranker_options=reranking, **settings) as client:
+        _check_alone(words, image, mode)
+    where_and_how: dict[str, Any] = {"alias": alias, "token": token, "ca_file": ca_file, "image_root": image_root}
+    with SearchClient(index, model=model, reranker_options=its_options, **where_and_how) as client:
         if similar is not None:
             result = client.similar(similar, **options)
         else:
@@ -82,11 +83,13 @@ def search(
     _show(result, explain=explain, as_json=as_json)
 
 
-def _check_alone(words: str, image: list[Path] | None) -> None:
+def _check_alone(words: str, image: list[Path] | None, mode: str) -> None:
     from fourtower_search.errors import InvalidQuery
 
     if words or image:
         raise InvalidQuery("--similar takes neither words nor photos; leave them out.")
+    if mode not in ("auto", "vector"):
+        raise InvalidQuery(f"--similar goes by pictures and text together, not by words; leave --mode {mode} out.")
 
 
 def _title(words: str, similar: str | None) -> str:

@@ -132,6 +132,7 @@ def test_a_catalog_takes_over_neither_terminal_nor_page(call, hostile_file, tmp_
         (["mug", "--sort", "stock"], 2, "fourtower: Can't sort by 'stock', which is int and not sortable"),
         (["mug", "--image", "gone.jpg"], 2, "fourtower: Picture 1 of the query: 'gone.jpg' can't be read"),
         (["mug", "--similar", "stool"], 2, "fourtower: --similar takes neither words nor photos"),
+        (["--similar", "stool", "--mode", "lexical"], 2, "fourtower: --similar goes by pictures and text together"),
         (["--similar", "nobody"], 1, "fourtower: The index holds no product 'nobody'"),
         (["mug", "--alias", "shoes"], 1, "fourtower: There is no index 'shoes' at "),
         (["mug", "--model", "gone"], 1, "fourtower: There is no checkpoint folder gone"),

@@ -37,6 +37,16 @@ class RerankerSetup:
         return self.options[name]
 
 
+def named_reranker(named: str | None) -> tuple[str | None, dict[str, dict[str, str]]]:
+    """What a command line means: a plugin's name, or the file of a learned model; the name, and the plugins' options.
+
+    A learned model is opened by the plugin `listwise`.
+    """
+    if named is None or not named.endswith(".json"):
+        return named, {}
+    return "listwise", {"listwise": {"path": named}}
+
+
 RerankerFactory = Callable[[RerankerSetup], Reranker]
 """What an entry point of the group `fourtower.rerankers` names."""
 

@@ -84,6 +84,9 @@ def test_a_reranker_is_learned_and_belongs_to_its_model(
     assert f"plain       {model.quality.plain:.4f}" in shown
     assert f"re-ranked   {model.quality.reranked:.4f}" in shown
     assert ("don't use it" in shown) == (model.quality.low <= 0)
+    beside = ("--index", database, "--rerank", out, "--against", database, "--judgments", some(drawn_catalog, 12))
+    measured = [each["name"] for each in json.loads(run(evaluate_app, *beside, "--json"))["indexes"]]
+    assert measured == [f"{database}, {out}", str(database)]
 
 
 def test_without_an_index_a_checkpoint_is_measured_as_before(drawn_catalog: Path) -> None:
