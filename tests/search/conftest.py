@@ -71,12 +71,32 @@ def shop(drawn_catalog: Path, shop_writes: Sequence[ProductWrite], demo_embedder
         yield sdk.fill(index, shop_writes)
 
 
-@pytest.fixture(scope="session", params=["memory", "lite", "memory, async"])
-def client(request: pytest.FixtureRequest, drawn_catalog: Path, demo_embedder: Embedder) -> Iterator[Any]:
+@pytest.fixture(scope="session")
+def on_server(
+    milvus_server: str, drawn_catalog: Path, shop_writes: Sequence[ProductWrite], demo_embedder: Embedder
+) -> Iterator[ProductIndex]:
+    """It on a Milvus server; nobody changes it."""
+    plan = sdk.plan_of(drawn_catalog, demo_embedder)
+    with create_index(milvus_server, plan, alias="sdk", params=demo_embedder.params) as index:
+        sdk.fill(index, shop_writes)
+        yield index
+
+
+ENGINES = {"memory": "shop", "memory, async": "shop", "lite": "lite_file", "server": "on_server"}
+
+
+@pytest.fixture(scope="session", params=ENGINES)
+def engine(request: pytest.FixtureRequest) -> str:
+    """Where a test's client searches."""
+    return str(request.param)
+
+
+@pytest.fixture(scope="session")
+def client(request: pytest.FixtureRequest, engine: str, drawn_catalog: Path, demo_embedder: Embedder) -> Iterator[Any]:
     """A client on each engine, and the one for asyncio, which knows nothing of engines; all called alike."""
-    index = request.getfixturevalue("lite_file" if request.param == "lite" else "shop")
+    index = request.getfixturevalue(ENGINES[engine])
     settings = {"index": index, "model": demo_embedder, "image_root": drawn_catalog}
-    if "async" not in request.param:
+    if "async" not in engine:
         with SearchClient(**settings) as client:
             yield client
         return
