@@ -97,7 +97,7 @@ def to_columns(row: Row, schema: CatalogSchema) -> dict[str, Any]:
             f"{len(payload.encode()):,} bytes; {MAX_PAYLOAD:,} are allowed."
         )
     columns = {
-        **_state_columns(row),
+        **state_columns(row),
         "group_id": row.group_id,
         "source": row.source,
         "title": row.title,
@@ -110,6 +110,23 @@ def to_columns(row: Row, schema: CatalogSchema) -> dict[str, Any]:
         if attribute.searchable:
             columns[words_column(name)] = list(words_of(*_texts(value)))
     return columns
+
+
+def state_columns(row: RowState) -> dict[str, Any]:
+    """The columns of a row's state."""
+    return {
+        "key": row.key,
+        "product_id": row.product_id,
+        "version": row.order.version,
+        "digest": row.order.digest,
+        "deleted": row.order.deleted,
+        "view": row.view,
+        "row_count": row.row_count,
+        "image_hash": row.image_hash,
+        "text_hash": row.text_hash,
+        "imputed": row.imputed,
+        "image_missing": row.image_missing,
+    }
 
 
 def state_from(columns: Mapping[str, Any]) -> RowState:
@@ -160,22 +177,6 @@ def _column(attribute: Attribute) -> Column:
             return Column("small")
         case "int" | "time":
             return Column("int", indexed=attribute.filterable)
-
-
-def _state_columns(row: RowState) -> dict[str, Any]:
-    return {
-        "key": row.key,
-        "product_id": row.product_id,
-        "version": row.order.version,
-        "digest": row.order.digest,
-        "deleted": row.order.deleted,
-        "view": row.view,
-        "row_count": row.row_count,
-        "image_hash": row.image_hash,
-        "text_hash": row.text_hash,
-        "imputed": row.imputed,
-        "image_missing": row.image_missing,
-    }
 
 
 def _state_fields(columns: Mapping[str, Any]) -> dict[str, Any]:

@@ -19,8 +19,8 @@ def verified(
     asked = limit
     while True:
         answers = fetch(asked)
-        current = _current(read({hit.row.product_id for hits in answers for hit in hits}))
-        kept = [[hit for hit in hits if hit.row.key in current] for hits in answers]
+        current = _current(read({hit.product_id for hits in answers for hit in hits}))
+        kept = [[hit for hit in hits if hit.key in current] for hits in answers]
         if asked >= PAGE or not any(_short(hits, left, asked, limit) for hits, left in zip(answers, kept, strict=True)):
             return [hits[:limit] for hits in kept]
         asked = min(2 * asked, PAGE)

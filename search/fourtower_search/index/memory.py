@@ -12,11 +12,10 @@ from typing import Any, NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
-from fourtower_search.errors import IndexMismatch
 from fourtower_search.index.bm25 import Bm25
 from fourtower_search.index.columns import lexical_text, row_from, state_from, to_columns
 from fourtower_search.index.conditions import Condition, Every, OneOf, holds
-from fourtower_search.index.rows import Row, RowState, Vector
+from fourtower_search.index.rows import Row, RowState, Vector, checked_vector
 from fourtower_search.index.store import PAGE, Capabilities, Consistency, Hit
 from fourtower_search.schema import CatalogSchema
 
@@ -46,7 +45,7 @@ class MemoryRows:
         """Write rows, all of them or, where one can't be stored, none."""
         prepared = [(row, to_columns(row, self.schema)) for row in rows]
         for row in rows:
-            _check_vector(row, self.dim)
+            checked_vector(row, self.dim)
         with self._lock:
             for row, columns in prepared:
                 self._put(row, columns)
@@ -163,7 +162,7 @@ class MemoryRows:
                     yield self._entries[key], score
 
     def _hit(self, entry: _Entry, score: float, with_vector: bool) -> Hit:
-        return Hit(self._row(entry, with_vector), score)
+        return Hit.of(self._row(entry, with_vector), score)
 
     def _row(self, entry: _Entry, with_vector: bool) -> Row:
         return replace(entry.row, vector=self._vectors.get(entry.row.key)) if with_vector else entry.row
@@ -208,14 +207,3 @@ class _Vectors:
         self._matrix = np.concatenate([self._matrix, np.zeros((more, self._matrix.shape[1]), dtype=np.float32)])
         self._keys.extend([None] * more)
         self._free.extend(range(size, size + more))
-
-
-def _check_vector(row: Row, dim: int) -> None:
-    if row.vector is None:
-        if not row.order.deleted:
-            raise IndexMismatch(f"Row {row.key} has no vector; only a delete may lack one.")
-    elif row.vector.shape != (dim,) or not np.isfinite(row.vector).all():
-        raise IndexMismatch(
-            f"Row {row.key} needs a vector of {dim} finite numbers, not one of shape {row.vector.shape}; "
-            f"build rows with the model of this index."
-        )

@@ -9,6 +9,7 @@ from typing import Any, Literal, NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
+from fourtower_search.errors import IndexMismatch
 from fourtower_search.schema import Value
 
 Vector = NDArray[np.float32]
@@ -84,6 +85,23 @@ class ProductWrite:
     rows: tuple[Row, ...]
     repair: bool = False
     """Write even if the stored version is equal and complete."""
+
+
+def checked_vector(row: Row, dim: int) -> Vector | None:
+    """A row's vector as it may be stored; None in a tombstone.
+
+    Raises:
+        IndexMismatch: it is missing, of another length, or not finite.
+    """
+    if row.vector is None:
+        if not row.order.deleted:
+            raise IndexMismatch(f"Row {row.key} has no vector; only a delete may lack one.")
+    elif row.vector.shape != (dim,) or not np.isfinite(row.vector).all():
+        raise IndexMismatch(
+            f"Row {row.key} needs a vector of {dim} finite numbers, not one of shape {row.vector.shape}; "
+            f"build rows with the model of this index."
+        )
+    return row.vector
 
 
 def tombstone(product_id: str, order: Order, *, source: str = "") -> ProductWrite:

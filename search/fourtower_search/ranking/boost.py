@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
-from dataclasses import replace
 
 from fourtower_search.filters import Filter
 from fourtower_search.index.rows import Row
@@ -41,10 +40,10 @@ def _boosted(candidate: Candidate, signals: Sequence[tuple[float, Callable[[Cand
     found = [(weight, value) for weight, signal in signals if (value := signal(candidate)) is not None]
     score = candidate.score + sum(weight * (value.value - candidate.score) for weight, value in found)
     if candidate.trail is None:
-        return replace(candidate, score=score)
+        return candidate._replace(score=score)
     kept = node("product", "kept", leaf("share", 1 - sum(weight for weight, _ in found)), candidate.trail)
     added = [node("product", value.label, leaf("share", weight), value) for weight, value in found]
-    return replace(candidate, score=score, trail=node("blend", "boosted", kept, *added))
+    return candidate._replace(score=score, trail=node("blend", "boosted", kept, *added))
 
 
 def _signal(boost: Boost, now_ms: int, matcher: Matcher) -> Callable[[Candidate], Node | None]:

@@ -4,11 +4,12 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
+from typing import NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
 
-from fourtower_search.index.rows import Order, Row
+from fourtower_search.index.rows import Row
 from fourtower_search.index.store import Hit
 from fourtower_search.query.vector import QueryVector
 from fourtower_search.ranking.explain import Node
@@ -26,11 +27,15 @@ class Found:
     """There is nothing more to find; False: a greater depth could bring more."""
 
 
-@dataclass(frozen=True, slots=True)
-class Candidate:
-    """A product on its way through the stages."""
+Match = tuple[Hit, float | None, float | None]
+"""A product's best view with its vector score, None in a purely lexical search, and its BM25 score, None if its words
+were not found."""
 
-    row: Row
+
+class Candidate(NamedTuple):
+    """A product on its way through the stages; a tuple, as every search makes hundreds of them."""
+
+    hit: Hit
     """The view that fits best."""
     raw: float | None = None
     """Exact vector score; None in a purely lexical search."""
@@ -51,7 +56,17 @@ class Candidate:
     @property
     def product_id(self) -> str:
         """The product."""
-        return self.row.product_id
+        return self.hit.product_id
+
+    @property
+    def view(self) -> int:
+        """Which of the product's views it is."""
+        return self.hit.view
+
+    @property
+    def row(self) -> Row:
+        """The whole row of that view."""
+        return self.hit.row
 
     def value(self, attribute: str) -> Value | None:
         """A declared attribute; None if the product lacks it."""
@@ -65,22 +80,22 @@ class Candidate:
 
 def by_score(candidates: Iterable[Candidate]) -> list[Candidate]:
     """Best first; the product id decides between equals."""
-    return sorted(candidates, key=lambda each: (-each.score, each.product_id))
+    return sorted(candidates, key=lambda each: (-each.score, each.hit.product_id))
 
 
-def gather(found: Found, query: QueryVector | None) -> list[Candidate]:
-    """One candidate per product, with exact vector scores.
+def gather(found: Found, query: QueryVector | None) -> list[Match]:
+    """One match per product, with exact vector scores, in no order.
 
     Lexical scores belong to a product, whichever of its views was found by its words. So, as long as more vector
     score means more score, its best view is that of the highest vector score, and is chosen before any fusion.
     """
-    hits = _newest(_distinct(found))
-    words = _best_by_product(found.lexical or ())
-    rows = [hit.row for hit in hits]
-    best = _one_per_product(rows, [0.0] * len(rows) if query is None else _scores(hits, query))
+    hits = _distinct(found)
+    scores = [0.0] * len(hits) if query is None else _scores(hits, query)
+    words = _words_by_product(found.lexical or ())
     return [
-        Candidate(row, None if query is None else raw, words.get(product_id) if words else None)
-        for product_id, (row, raw) in sorted(best.items())
+        (hit, None if query is None else raw, words.get(product_id))
+        for product_id, (hit, raw) in _best_by_product(hits, scores).items()
+        if not hit.columns["deleted"]
     ]
 
 
@@ -93,19 +108,9 @@ def stacked(rows: Sequence[Row]) -> NDArray[np.float32]:
 
 def _distinct(found: Found) -> list[Hit]:
     """Every row once, whichever lists have it."""
-    hits = (*found.vector, *(found.lexical or ()))
-    by_row = {(hit.row.product_id, hit.row.order, hit.row.view): hit for hit in hits}
-    return list(by_row.values())
-
-
-def _newest(hits: Sequence[Hit]) -> list[Hit]:
-    """Those of the highest version that is there of their product; nothing of a deleted product."""
-    newest: dict[str, Order] = {}
-    for hit in hits:
-        row = hit.row
-        if row.order is not newest.setdefault(row.product_id, row.order) and row.order > newest[row.product_id]:
-            newest[row.product_id] = row.order
-    return [hit for hit in hits if hit.row.order == newest[hit.row.product_id] and not hit.row.order.deleted]
+    if not found.lexical:
+        return list(found.vector)
+    return list({(hit.product_id, hit.order, hit.view): hit for hit in (*found.vector, *found.lexical)}.values())
 
 
 def _scores(hits: Sequence[Hit], query: QueryVector) -> list[float]:
@@ -115,18 +120,19 @@ def _scores(hits: Sequence[Hit], query: QueryVector) -> list[float]:
     return [float(score) for score in query.scores(stacked([hit.row for hit in hits]))]
 
 
-def _one_per_product(rows: Sequence[Row], scores: Sequence[float]) -> dict[str, tuple[Row, float]]:
-    """The row of the highest score of each product, the first view among equals."""
-    best: dict[str, tuple[Row, float]] = {}
-    for row, score in zip(rows, scores, strict=True):
-        held = best.get(row.product_id)
-        if held is None or (score, -row.view) > (held[1], -held[0].view):
-            best[row.product_id] = (row, score)
+def _best_by_product(hits: Sequence[Hit], scores: Sequence[float]) -> dict[str, tuple[Hit, float]]:
+    """Of each product's highest version that is there, the view of the highest score, the first one among equals."""
+    best: dict[str, tuple[Hit, float]] = {}
+    for hit, score in zip(hits, scores, strict=True):
+        held = best.get(hit.product_id)
+        if held is None or (hit.order, score, -hit.view) > (held[0].order, held[1], -held[0].view):
+            best[hit.product_id] = (hit, score)
     return best
 
 
-def _best_by_product(hits: Iterable[Hit]) -> dict[str, float]:
+def _words_by_product(hits: Iterable[Hit]) -> dict[str, float]:
+    """The highest lexical score of each product."""
     best: dict[str, float] = {}
-    for row, score in hits:
-        best[row.product_id] = max(score, best.get(row.product_id, score))
+    for hit in hits:
+        best[hit.product_id] = max(hit.score, best.get(hit.product_id, hit.score))
     return best

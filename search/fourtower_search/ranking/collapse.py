@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import replace
 
 from fourtower_search.query.refinements import PickBy
 from fourtower_search.ranking.candidates import Candidate, by_score
@@ -33,7 +32,7 @@ def _group(candidate: Candidate) -> tuple[bool, str]:
 def _shown(members: Sequence[Candidate], by: PickBy | None) -> Candidate:
     """The first member, they come best first, or the first of those with the best value."""
     chosen = members[0] if by is None else min(members, key=lambda each: _place(each, by))
-    return replace(chosen, variants=tuple(each.product_id for each in members if each is not chosen))
+    return chosen._replace(variants=tuple(each.product_id for each in members if each is not chosen))
 
 
 def _place(candidate: Candidate, by: PickBy) -> tuple[bool, float]:

@@ -1,8 +1,9 @@
 """Cursors: a signed token that carries the rest of a ranking, so that pages neither overlap nor leave anything out.
 
 A ranking is computed once. What is left of it, at most 500 products, travels with the caller: no server keeps it, and
-any replica with the same key continues it. With ids of 12 random characters, 10 remaining products take about 400
-characters, 90 about 2,300, and 490 about 11,500; ids of 256 random bytes could make that 190,000, the most there is.
+any replica with the same key continues it. With ids of 12 random characters, 10 remaining products take about 360
+characters, 90 about 1,900, and 490 about 9,600, or a fifth more where scores and relevance differ; ids of 256 random
+bytes could make that 190,000, the most there is.
 """
 
 from __future__ import annotations
@@ -13,29 +14,26 @@ import hashlib
 import hmac
 import json
 import zlib
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
-from typing import Any, NamedTuple
+from typing import Any
 
 from fourtower_search.errors import CursorExpired, InvalidQuery, SearchError
 from fourtower_search.query.request import MAX_CURSOR
 
 LIFETIME_S = 900
 """How long a cursor is good for, unless its maker says otherwise."""
-_FORMAT = b"\x01"
+_FORMAT = b"\x02"
+_LEVEL = 4
+"""Of compression: 9 takes twice as long, on every search, to save one character of a hundred."""
 _PURPOSE = b"fourtower cursor"
 """Signed along, so that a key that also signs other things can't be tricked."""
 _MAC = hashlib.sha256().digest_size
 _SHORTEST_KEY = 16
 
 
-class Place(NamedTuple):
-    """A product that is still to be shown."""
-
-    product_id: str
-    view: int
-    """The view that fits best."""
-    score: float
-    relevance: float
+Place = tuple[str, int, float, float]
+"""A product that is still to be shown: its id, the view that fits best, score, relevance."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -57,15 +55,15 @@ class Cursor:
 
 
 def encode(cursor: Cursor, key: bytes) -> str:
-    """The cursor as a token; scores keep four digits."""
+    """The cursor as a token; scores keep four digits, and the relevance is left out where it is the score."""
     _check_key(key)
     ids, views, scores, relevances = zip(*cursor.remaining, strict=True) if cursor.remaining else ((), (), (), ())
     content = [
         *(cursor.generation, cursor.request, cursor.page, cursor.expires_at, cursor.total, cursor.truncated),
-        *(ids, views, [_short(score) for score in scores], [_short(relevance) for relevance in relevances]),
+        *(ids, views, _digits(scores), "" if relevances == scores else _digits(relevances)),
     ]
     plain = json.dumps(content, ensure_ascii=False, separators=(",", ":")).encode()
-    body = _FORMAT + zlib.compress(plain, level=9)
+    body = _FORMAT + zlib.compress(plain, _LEVEL)
     return base64.urlsafe_b64encode(_sign(body, key) + body).decode().rstrip("=")
 
 
@@ -114,8 +112,8 @@ def _verified(token: str, key: bytes) -> bytes:
 
 def _read(content: list[Any]) -> Cursor:
     """What was signed needs no further checks."""
-    generation, request, page, expires_at, total, truncated, *columns = content
-    remaining = tuple(map(Place, *columns))
+    generation, request, page, expires_at, total, truncated, ids, views, scores, relevances = content
+    remaining = tuple(zip(ids, views, _numbers(scores), _numbers(relevances or scores), strict=True))
     return Cursor(generation, request, page, expires_at, total, truncated, remaining)
 
 
@@ -128,5 +126,10 @@ def _check_key(key: bytes) -> None:
         raise SearchError(f"The key that signs cursors has {len(key)} bytes; use at least {_SHORTEST_KEY} random ones.")
 
 
-def _short(number: float) -> float:
-    return float(f"{number:.4g}")
+def _digits(numbers: Sequence[float]) -> str:
+    """Four digits of each, written in one go."""
+    return " ".join(["%.4g"] * len(numbers)) % tuple(numbers)
+
+
+def _numbers(digits: str) -> Iterator[float]:
+    return map(float, digits.split())

@@ -6,7 +6,6 @@ Carbonell and Goldstein, "The Use of MMR, Diversity-Based Reranking", SIGIR 1998
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import replace
 
 import numpy as np
 
@@ -31,7 +30,7 @@ def diversify(candidates: Sequence[Candidate], diversity: float) -> list[Candida
     order: list[Candidate] = []
     for _ in candidates:
         best = int(np.argmax(worth - diversity * likeness))
-        order.append(replace(candidates[best], penalty=diversity * float(likeness[best])))
+        order.append(candidates[best]._replace(penalty=diversity * float(likeness[best])))
         worth[best] = -np.inf
         likeness = np.maximum(likeness, cosines[best])
     return order

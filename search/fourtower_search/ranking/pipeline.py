@@ -15,7 +15,7 @@ from fourtower_search.query.refinements import picked_by
 from fourtower_search.query.request import SearchRequest
 from fourtower_search.query.vector import QueryVector
 from fourtower_search.ranking.boost import Matcher, boost
-from fourtower_search.ranking.candidates import Candidate, Found, by_score, gather
+from fourtower_search.ranking.candidates import Candidate, Found, Match, by_score, gather
 from fourtower_search.ranking.collapse import collapse_groups
 from fourtower_search.ranking.cursors import Place
 from fourtower_search.ranking.cut import cut_off
@@ -65,7 +65,7 @@ class Ranked:
     def remaining(self, limit: int) -> tuple[Place, ...]:
         """What comes after the first page, as a cursor carries it."""
         rest = self.candidates[limit:]
-        return tuple(Place(each.product_id, each.row.view, each.score, each.relevance) for each in rest)
+        return tuple([(each.hit.product_id, each.hit.view, each.score, each.relevance) for each in rest])
 
 
 def rank(found: Found, query: QueryVector | None, request: SearchRequest, context: RankingContext) -> Ranked:
@@ -82,8 +82,8 @@ def rank(found: Found, query: QueryVector | None, request: SearchRequest, contex
         SearchError: a re-ranker misbehaves.
     """
     clock = _Clock()
-    ranked = clock("gather", gather, found, query)
-    ranked = clock("score", _scored, ranked, found, query, request, context)
+    matches = clock("gather", gather, found, query)
+    ranked = clock("score", _scored, matches, found, query, request, context)
     truncated = not found.exhausted or len(ranked) > request.depth
     ranked = clock("collapse", _collapsed, ranked, request)
     ranked = clock("rerank", rerank, ranked, request, context.rerankers, query)
@@ -96,7 +96,7 @@ def rank(found: Found, query: QueryVector | None, request: SearchRequest, contex
 
 
 def _scored(
-    candidates: Sequence[Candidate],
+    matches: Sequence[Match],
     found: Found,
     query: QueryVector | None,
     request: SearchRequest,
@@ -104,7 +104,7 @@ def _scored(
 ) -> list[Candidate]:
     calibration = calibration_of(context.params, query.kind if query else "text")
     with_words = found.lexical is not None
-    scored = score(candidates, query, calibration, context.lexical, fusion=request.fusion, with_words=with_words)
+    scored = score(matches, query, calibration, context.lexical, fusion=request.fusion, with_words=with_words)
     if not request.explain:
         return scored
     return explain(scored, query, calibration, context.lexical, fusion=request.fusion, with_words=with_words)

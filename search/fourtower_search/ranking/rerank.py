@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from typing import Protocol
 
 from fourtower_search.errors import InvalidQuery, SearchError
@@ -60,7 +60,6 @@ def rerank(
 
 def _rescored(candidate: Candidate, score: float, name: str) -> Candidate:
     if candidate.trail is None:
-        return replace(candidate, score=score)
-    return replace(
-        candidate, score=score, trail=node("rerank", f"re-ranked by {name}", leaf("given", score), candidate.trail)
-    )
+        return candidate._replace(score=score)
+    trail = node("rerank", f"re-ranked by {name}", leaf("given", score), candidate.trail)
+    return candidate._replace(score=score, trail=trail)

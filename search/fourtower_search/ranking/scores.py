@@ -7,12 +7,12 @@ would let them decide alone wherever that score is near 0 or 1, as it mostly is.
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from typing import Literal
 
 from fourtower_encoders.joint import Calibration, QueryKind, QueryParams
 from fourtower_search.query.vector import QueryVector, Reals
-from fourtower_search.ranking.candidates import Candidate, stacked
+from fourtower_search.ranking.candidates import Candidate, Match, stacked
 from fourtower_search.ranking.curves import logistic, reciprocal_ranks, saturated
 from fourtower_search.ranking.explain import Node, leaf, node
 
@@ -45,7 +45,7 @@ def calibration_of(params: QueryParams, kind: QueryKind) -> Calibration:
 
 
 def score(
-    candidates: Sequence[Candidate],
+    matches: Sequence[Match],
     query: QueryVector | None,
     calibration: Calibration,
     lexical: LexicalParams,
@@ -53,10 +53,10 @@ def score(
     fusion: Fusion = "blend",
     with_words: bool = False,
 ) -> list[Candidate]:
-    """Give every candidate its relevance and score.
+    """Make candidates of matches: give every one its relevance and score.
 
     Args:
-        candidates: with raw and lexical scores.
+        matches: what was found of each product.
         query: None in a purely lexical search.
         calibration: for the query's kind.
         lexical: how BM25 scores count.
@@ -64,15 +64,17 @@ def score(
         with_words: words were looked up, so that their absence counts against a product.
     """
     if query is None:
-        return [replace(each, relevance=lexical(each.lexical), score=lexical(each.lexical)) for each in candidates]
-    counted = lexical.weight * query.text_share if with_words else 0.0
-    relevant = [_relevance(each, calibration, counted, lexical) for each in candidates]
-    scores = relevant if fusion == "blend" or not with_words else _fused(candidates, lexical)
-    # `replace` would take twice as long, and every search pays for each of its candidates.
-    return [
-        Candidate(each.row, each.raw, each.lexical, relevance, fused)
-        for each, relevance, fused in zip(candidates, relevant, scores, strict=True)
+        relevant = [lexical(words) for _, _, words in matches]
+    else:
+        counted = lexical.weight * query.text_share if with_words else 0.0
+        relevant = _relevant(matches, calibration, counted, lexical)
+    scored = [
+        Candidate(hit, raw, words, relevance, relevance)
+        for (hit, raw, words), relevance in zip(matches, relevant, strict=True)
     ]
+    if query is None or fusion == "blend" or not with_words:
+        return scored
+    return [each._replace(score=fused) for each, fused in zip(scored, _fused(scored, lexical), strict=True)]
 
 
 def explain(
@@ -87,7 +89,7 @@ def explain(
     """Add to scored candidates how their scores came about."""
     if query is None:
         trails = [_words(each, lexical) for each in candidates]
-        return [replace(each, trail=why, relevance_trail=why) for each, why in zip(candidates, trails, strict=True)]
+        return [each._replace(trail=why, relevance_trail=why) for each, why in zip(candidates, trails, strict=True)]
     if not candidates:
         return []
     aligned = query.alignments(stacked([each.row for each in candidates]))
@@ -100,10 +102,14 @@ def explain(
     ]
 
 
-def _relevance(candidate: Candidate, calibration: Calibration, counted: float, lexical: LexicalParams) -> float:
-    assert candidate.raw is not None, "a query vector scores every candidate"
-    words = counted * lexical(candidate.lexical)
-    return logistic(candidate.raw, calibration.slope, calibration.intercept + words)
+def _relevant(
+    matches: Sequence[Match], calibration: Calibration, counted: float, lexical: LexicalParams
+) -> list[float]:
+    """Relevance by the vector score and, where `counted` says that they count, by words."""
+    slope, intercept = calibration.slope, calibration.intercept
+    if not counted:
+        return [logistic(raw or 0.0, slope, intercept) for _, raw, _ in matches]
+    return [logistic(raw or 0.0, slope, intercept + counted * lexical(words)) for _, raw, words in matches]
 
 
 def _fused(candidates: Sequence[Candidate], lexical: LexicalParams) -> list[float]:
@@ -129,7 +135,7 @@ def _explained(
     if ranks:
         places = [leaf(f"rank by {name}", rank) for name, rank in ranks[candidate.product_id].items()]
         trail = node("rrf", "fused ranks", leaf("k", lexical.rrf_k), leaf("lists", 2), *places)
-    return replace(candidate, trail=trail, relevance_trail=relevance)
+    return candidate._replace(trail=trail, relevance_trail=relevance)
 
 
 def _words(candidate: Candidate, lexical: LexicalParams) -> Node:

@@ -56,7 +56,7 @@ def widen_many(
             products, no_more = distinct_products(hits), len(hits) < limit
             if no_more or len(products) >= depth or limit >= most:
                 kept = set(products[:depth])
-                rows = [hit for hit in hits if hit.row.product_id in kept]
+                rows = [hit for hit in hits if hit.product_id in kept]
                 done[n] = Widened(rows, no_more and len(products) <= depth)
         limit = min(2 * limit, most)
     return [done[n] for n in range(count)]
@@ -64,4 +64,4 @@ def widen_many(
 
 def distinct_products(hits: Sequence[Hit]) -> list[str]:
     """Product ids in the order in which they first appear."""
-    return list(dict.fromkeys(hit.row.product_id for hit in hits))
+    return list(dict.fromkeys([hit.product_id for hit in hits]))

@@ -39,9 +39,6 @@ class Breadth:
 
 def rows_needed(hits: Sequence[Hit], depth: int) -> float:
     """How many of the hits hold `depth` distinct products; infinite if they don't."""
-    seen: set[str] = set()
-    for place, hit in enumerate(hits, start=1):
-        seen.add(hit.row.product_id)
-        if len(seen) == depth:
-            return place
-    return math.inf
+    products = [hit.product_id for hit in hits]
+    distinct = list(dict.fromkeys(products))
+    return products.index(distinct[depth - 1]) + 1 if len(distinct) >= depth else math.inf

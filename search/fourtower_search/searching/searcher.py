@@ -190,12 +190,11 @@ class Searcher:
         while len(hits) < limit and taken < len(places):
             some = places[taken : taken + limit - len(hits)]
             taken += len(some)
-            live = self.index.get([place.product_id for place in some], timeout_s=deadline.left())
-            for place in some:
-                if place.product_id in live:
-                    rows = live[place.product_id].rows
-                    row = rows[place.view] if place.view < len(rows) else rows[0]
-                    hits.append(self._shown(row, place.score, place.relevance))
+            live = self.index.get([product_id for product_id, *_ in some], timeout_s=deadline.left())
+            for product_id, view, score, relevance in some:
+                if product_id in live:
+                    rows = live[product_id].rows
+                    hits.append(self._shown(rows[view] if view < len(rows) else rows[0], score, relevance))
         return hits, tuple(places[taken:])
 
 

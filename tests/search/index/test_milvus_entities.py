@@ -9,6 +9,7 @@ import numpy as np
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
+from pymilvus.client.search_result import Hit as SearchHit
 
 from fourtower_search.index.columns import row_from, to_columns
 from fourtower_search.index.milvus.entities import (
@@ -58,12 +59,23 @@ def test_hits_are_read_as_the_columns_say(attributes, payload, title, deleted, v
     assert to_columns(read, SCHEMA) == columns
 
 
+@given(version=st.integers(0, 9), deleted=st.booleans(), view=st.integers(0, 9), score=st.floats(-1, 1))
+def test_a_hit_says_of_its_row_what_the_row_says(version, deleted, view, score):
+    row = Row("p", Order(version, deleted, "d"), view, 10, title="A mug")
+    found = SearchHit({"key": row.key, "distance": score, "entity": to_columns(row, SCHEMA)}, pk_name="key")
+    [hit] = RowReader(SCHEMA, "float32").hits([found])
+    assert (hit.product_id, hit.view, hit.order, hit.key, hit.score) == ("p", view, row.order, row.key, score)
+    assert hit.row == row
+    assert hit.row is hit.row
+
+
 def test_a_payload_is_parsed_when_it_is_looked_at_and_then_equals_the_original():
     payload = LazyPayload("not JSON")
     with pytest.raises(json.JSONDecodeError):
         payload.get("images")
     payload = LazyPayload('{"a": [1], "b": null}')
     assert dict(payload) == payload == {"a": [1], "b": None}
+    assert (payload.get("a"), payload.get("c"), payload.get("c", 3)) == ([1], None, 3)
     assert (len(payload), "a" in payload, payload["a"], repr(payload)) == (2, True, [1], "{'a': [1], 'b': None}")
     assert pickle.loads(pickle.dumps(payload)) == payload
 

@@ -36,11 +36,11 @@ def row(product_id, *, view=0, version=1, deleted=False, seed=0, group_id="", im
 
 
 def hit(product_id, score=0.0, **fields):
-    return Hit(row(product_id, **fields), score)
+    return Hit.of(row(product_id, **fields), score)
 
 
 def candidate(product_id, score=0.5, *, relevance=None, **fields):
-    return Candidate(row(product_id, **fields), relevance=score if relevance is None else relevance, score=score)
+    return Candidate(hit(product_id, **fields), relevance=score if relevance is None else relevance, score=score)
 
 
 def ids(candidates):

@@ -8,6 +8,7 @@ from hypothesis import strategies as st
 from tests.search.ranking.samples import candidate, candidate_lists, ids
 
 from fourtower_search.filters import F
+from fourtower_search.index.store import Hit
 from fourtower_search.query.boosts import DecayBoost, FlagBoost, LinearBoost, MatchBoost, SaturationBoost
 from fourtower_search.ranking.boost import boost
 from fourtower_search.ranking.candidates import by_score
@@ -64,7 +65,7 @@ def test_a_weight_of_zero_is_the_identity(candidates, boosts):
 @given(candidates=candidate_lists(), boosts=boosts)
 def test_a_missing_signal_leaves_the_score_exactly_as_it_was(candidates, boosts):
     known = [each for each in boosts if not isinstance(each, MatchBoost)]
-    bare = [replace(each, row=replace(each.row, attributes={})) for each in by_score(candidates)]
+    bare = [each._replace(hit=Hit.of(replace(each.row, attributes={}), 0.0)) for each in by_score(candidates)]
     assert boosted(bare, *known) == bare
 
 

@@ -3,7 +3,7 @@
 import numpy as np
 from hypothesis import given, settings
 from hypothesis import strategies as st
-from tests.search.ranking.samples import D, hit, ids
+from tests.search.ranking.samples import D, hit
 
 from fourtower_encoders.joint import Weights
 from fourtower_search.query.vector import Term, build
@@ -37,27 +37,27 @@ def test_each_product_once_by_its_newest_version_and_best_view(vector, lexical):
         product: max(row.order for row in rows if row.product_id == product)
         for product in {row.product_id for row in rows}
     }
-    assert ids(found) == sorted(product for product, order in newest.items() if not order.deleted)
-    for each in found:
-        rivals = [row for row in rows if row.product_id == each.product_id and row.order == newest[each.product_id]]
+    live = sorted(product for product, order in newest.items() if not order.deleted)
+    assert sorted(best.product_id for best, *_ in found) == live
+    for best, raw, words in found:
+        rivals = [row for row in rows if row.product_id == best.product_id and row.order == newest[best.product_id]]
         scores = {row.view: float(QUERY.scores(row.vector[None])[0]) for row in rivals}
-        assert each.raw == scores[each.row.view] == max(scores.values())
-        assert each.row.view == min(view for view, score in scores.items() if score == each.raw)
-        words = [score for row, score in lexical if row.product_id == each.product_id]
-        assert each.lexical == max(words, default=None)
+        assert raw == scores[best.view] == max(scores.values())
+        assert best.view == min(view for view, score in scores.items() if score == raw)
+        assert words == max((each.score for each in lexical if each.product_id == best.product_id), default=None)
 
 
 def test_a_products_words_count_for_its_best_view_though_another_view_was_found_by_them():
     vector = [hit("a", view=0, seed=1), hit("a", view=1, seed=2)]
     best = max(range(2), key=lambda n: QUERY.scores(vector[n].row.vector[None])[0])
     lexical = [hit("a", 7.0, view=1 - best, seed=vector[1 - best].row.view + 1)]
-    (found,) = gather(Found(vector, lexical), QUERY)
-    assert (found.row.view, found.lexical) == (best, 7.0)
+    ((found, _, words),) = gather(Found(vector, lexical), QUERY)
+    assert (found.view, words) == (best, 7.0)
 
 
 def test_a_lexical_search_shows_the_first_view():
-    (found,) = gather(Found((), [hit("a", 3.0, view=2), hit("a", 3.0, view=1)]), None)
-    assert (found.row.view, found.raw, found.lexical) == (1, None, 3.0)
+    ((found, raw, words),) = gather(Found((), [hit("a", 3.0, view=2), hit("a", 3.0, view=1)]), None)
+    assert (found.view, raw, words) == (1, None, 3.0)
 
 
 def test_nothing_found_is_no_candidates():

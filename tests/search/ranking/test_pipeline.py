@@ -177,7 +177,7 @@ def test_facets_count_all_pages_and_what_was_cut_is_gone():
     assert ranked.truncated
     assert ranked.facets["brand"].truncated
     assert ids(ranked.page(5)) == ids(ranked.candidates)[:5]
-    assert [place.product_id for place in ranked.remaining(5)] == ids(ranked.candidates)[5:]
+    assert [product_id for product_id, *_ in ranked.remaining(5)] == ids(ranked.candidates)[5:]
 
 
 def test_a_sorted_result_is_cut_by_score_first():

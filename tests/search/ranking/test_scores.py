@@ -4,11 +4,11 @@ import numpy as np
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
-from tests.search.ranking.samples import D, ids, row
+from tests.search.ranking.samples import D, hit, ids
 
 from fourtower_encoders.joint import Calibration, QueryParams, Weights
 from fourtower_search.query.vector import Term, build
-from fourtower_search.ranking.candidates import Candidate, by_score
+from fourtower_search.ranking.candidates import by_score
 from fourtower_search.ranking.scores import LexicalParams, calibration_of, score
 
 QUERY = build([Term("words", "text", np.eye(D, dtype=np.float32)[0], 1.0)], Weights(), dim=D)
@@ -17,7 +17,8 @@ lists = st.lists(st.tuples(st.floats(-2, 2), st.none() | st.floats(0, 30)), max_
 
 
 def made(pairs):
-    return [Candidate(row(f"p{n}", seed=n), raw=raw, lexical=words) for n, (raw, words) in enumerate(pairs)]
+    """Matches with these vector and lexical scores."""
+    return [(hit(f"p{n}", seed=n), raw, words) for n, (raw, words) in enumerate(pairs)]
 
 
 @settings(deadline=None)
@@ -31,8 +32,8 @@ def test_words_add_to_the_log_odds(pairs, weight):
 
 
 def test_words_do_not_decide_alone_where_nothing_looks_relevant():
-    far, near = Candidate(row("far"), raw=-3.0, lexical=30.0), Candidate(row("near"), raw=-1.0)
-    scored = score([far, near], QUERY, CURVE, LexicalParams(pivot=5.0, weight=2.0), with_words=True)
+    found = [(hit("far"), -3.0, 30.0), (hit("near"), -1.0, None)]
+    scored = score(found, QUERY, CURVE, LexicalParams(pivot=5.0, weight=2.0), with_words=True)
     assert ids(by_score(scored)) == ["near", "far"]
 
 
@@ -50,18 +51,18 @@ def test_without_words_the_score_is_the_relevance(pairs):
 
 
 def test_a_lexical_search_has_only_words():
-    (each,) = score([Candidate(row("a"), lexical=8.0)], None, CURVE, LexicalParams(pivot=8.0))
+    (each,) = score([(hit("a"), None, 8.0)], None, CURVE, LexicalParams(pivot=8.0))
     assert each.score == each.relevance == 0.5
 
 
 @settings(deadline=None)
 @given(pairs=lists)
 def test_ranks_fuse_as_in_a_plain_reference(pairs):
-    candidates = made(pairs)
-    by_vector = [each.product_id for each in sorted(candidates, key=lambda c: (-c.raw, c.product_id))]
-    worded = [each for each in candidates if each.lexical is not None]
-    by_words = [each.product_id for each in sorted(worded, key=lambda c: (-c.lexical, c.product_id))]
-    for each in score(candidates, QUERY, CURVE, LexicalParams(), fusion="rrf", with_words=True):
+    found = [(f"p{n}", raw, words) for n, (raw, words) in enumerate(pairs)]
+    by_vector = [name for name, raw, _ in sorted(found, key=lambda each: (-each[1], each[0]))]
+    worded = [each for each in found if each[2] is not None]
+    by_words = [name for name, *_ in sorted(worded, key=lambda each: (-each[2], each[0]))]
+    for each in score(made(pairs), QUERY, CURVE, LexicalParams(), fusion="rrf", with_words=True):
         places = [ranking.index(each.product_id) + 1 for ranking in (by_vector, by_words) if each.product_id in ranking]
         assert each.score == pytest.approx(61 / 2 * sum(1 / (60 + place) for place in places))
 

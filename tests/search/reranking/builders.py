@@ -9,6 +9,7 @@ import numpy as np
 
 from fourtower_encoders.joint import Weights
 from fourtower_search.index.rows import Order, Row
+from fourtower_search.index.store import Hit
 from fourtower_search.query.parts import QueryPart, Text
 from fourtower_search.query.request import SearchRequest
 from fourtower_search.query.vector import QueryVector, Term, build
@@ -43,7 +44,7 @@ def candidate(
         attributes=fields.pop("attributes", {}),
         title=title,
     )
-    return Candidate(row, **fields)
+    return Candidate(Hit.of(row, 0.0), **fields)
 
 
 def vector(*terms: tuple[str, Sequence[float], float]) -> QueryVector:

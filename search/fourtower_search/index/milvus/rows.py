@@ -6,6 +6,7 @@ import threading
 from collections import defaultdict
 from collections.abc import Collection, Iterator, Sequence
 from contextlib import contextmanager
+from dataclasses import replace
 from functools import partial
 from itertools import islice
 from typing import Any
@@ -48,6 +49,7 @@ class MilvusRows:
             exact_scores=shape.settings.exact_scores,
         )
         self._connection, self._settings, self._page = connection, shape.settings, page
+        self._columns = {vectors: search_columns(shape.schema, vectors=vectors) for vectors in (False, True)}
         self._reader = RowReader(shape.schema, shape.settings.vectors)
         # Newer servers garble some Chinese characters unless they are escaped; Lite knows no such escapes.
         self._filter = partial(expression, ascii_only=not features.one_writer)
@@ -113,8 +115,7 @@ class MilvusRows:
         timeout_s: float,
     ) -> list[Row]:
         """Up to `limit` rows for which a condition holds."""
-        columns = search_columns(self.schema, vectors=vectors)
-        found = self._query(where, columns, limit, consistency, Deadline(timeout_s))
+        found = self._query(where, self._columns[vectors], limit, consistency, Deadline(timeout_s))
         return [self._reader.row(entity) for entity in found]
 
     def keys(self, where: Condition, *, limit: int = PAGE, consistency: Consistency, timeout_s: float) -> list[str]:
@@ -170,7 +171,7 @@ class MilvusRows:
             with_vectors=with_vectors,
         )
         # Milvus Lite negates its scores, so that the best one is the lowest; BM25 itself is never negative.
-        return [Hit(row, abs(score)) for row, score in self._reader.hits(found[0]) if score]
+        return [replace(hit, score=abs(hit.score)) for hit in self._reader.hits(found[0]) if hit.score]
 
     def count(self, where: Condition, *, consistency: Consistency = "bounded", timeout_s: float) -> int:
         """How many rows fulfil a condition."""
@@ -249,7 +250,7 @@ class MilvusRows:
             data=queries,
             filter=self._filter(where),
             limit=limit,
-            output_fields=search_columns(self.schema, vectors=with_vectors),
+            output_fields=self._columns[with_vectors],
             consistency_level=_LEVELS[consistency],
             **arguments,
         )
