@@ -24,6 +24,7 @@ from fourtower_search.index.outcomes import Outcome, failure
 from fourtower_search.index.products import IndexedProduct, live_products
 from fourtower_search.index.rows import Order, ProductWrite, Vector
 from fourtower_search.index.scanning import SLICE, rows_of, scan, slices, vectors_of
+from fourtower_search.index.second_look import joined
 from fourtower_search.index.store import PAGE, Capabilities, Consistency, Hit, RowStore
 from fourtower_search.index.writer import Submission, Writer
 from fourtower_search.schema import CatalogSchema
@@ -213,10 +214,16 @@ class ProductIndex:
         _check_queries(vectors, self.dim)
         deadline = self._deadline(timeout_s)
 
-        def fetch(rows: int) -> list[list[Hit]]:
+        def found(condition: Condition, rows: int) -> list[list[Hit]]:
             return self.store.search(
-                vectors, _all(LIVE, where), limit=rows, with_vectors=with_vectors, timeout_s=deadline.left()
+                vectors, condition, limit=rows, with_vectors=with_vectors, timeout_s=deadline.left()
             )
+
+        def fetch(rows: int) -> list[list[Hit]]:
+            if where is None or not self.capabilities.filters_lose_hits:
+                return found(_all(LIVE, where), rows)
+            looks = zip(found(LIVE, rows), found(_all(LIVE, where), rows), strict=True)
+            return [joined(filtered, anywhere, where, self.schema, limit=rows) for anywhere, filtered in looks]
 
         return self._found(fetch, _checked(limit), freshness, deadline)
 

@@ -67,6 +67,8 @@ class Capabilities:
     """Several threads may write at once."""
     exact_scores: bool
     """Scores of a vector search are those of the stored vectors, not of compressed ones."""
+    filters_lose_hits: bool = False
+    """Under a filter that leaves many rows out, a vector search misses some that it finds without one."""
 
 
 class RowStore(Protocol):

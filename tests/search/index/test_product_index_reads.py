@@ -1,19 +1,20 @@
 from __future__ import annotations
 
 from collections import Counter
+from dataclasses import replace
 
 import numpy as np
 import pytest
 from tests.search.index.builders import SCHEMA, delete, open_index, upsert
-from tests.search.index.faults import Recording
+from tests.search.index.faults import Recording, Wrapped
 from tests.search.index.oracle import DIM
 
 from fourtower_search.errors import IndexMismatch, InvalidQuery
 from fourtower_search.index import product_index, scanning
-from fourtower_search.index.conditions import Compare
+from fourtower_search.index.conditions import Compare, Holds, Negated
 from fourtower_search.index.deadline import Deadline
 from fourtower_search.index.memory import MemoryRows
-from fourtower_search.index.product_index import ANY
+from fourtower_search.index.product_index import ANY, LIVE
 from fourtower_search.index.scanning import product_of, rows_of, scan
 
 HOSTILE = [
@@ -156,6 +157,40 @@ def test_search_leaves_deletes_out_and_obeys_a_condition(index):
     assert ids(hits) == ["q"]
     assert hits[0].score == pytest.approx(DIM)
     assert hits[0].row.vector is not None
+
+
+class LosesFilteredHits(Wrapped):
+    """An engine whose filtered searches miss every other row, and whose answers leave out words."""
+
+    def __init__(self, store):
+        super().__init__(store)
+        self.capabilities = replace(store.capabilities, filters_lose_hits=True)
+
+    def search(self, vectors, where, *, limit, **how):
+        found = self.inner.search(vectors, where, limit=limit, **how)
+        for hit in (hit for hits in found for hit in hits):
+            hit.columns = {name: value for name, value in hit.columns.items() if name != "title_words"}
+        return found if where == LIVE else [hits[::2] for hits in found]
+
+
+@pytest.mark.parametrize(
+    "where", [Compare("a_price", "<", 7), Holds("title_words", ("cup",), "any"), Negated(Compare("a_price", "==", 3))]
+)
+def test_what_an_engine_loses_under_a_filter_is_found_without_it(store, where):
+    spread = [[np.cos(angle), np.sin(angle), *[0] * (DIM - 2)] for angle in np.linspace(0, 1.5, 12)]
+    writes = [
+        upsert(f"p{n}", views=2, vector=vector, title="a cup" if n % 2 else "a box", attributes={"price": n})
+        for n, vector in enumerate(spread)
+    ]
+    assert {outcome.status for outcome in open_index(store).apply(writes)} == {"applied"}
+    asked = np.array([[1, *[0] * (DIM - 1)], [0, 1, *[0] * (DIM - 2)]], dtype=np.float32)
+    right, lossy = (
+        [[(hit.product_id, hit.view, hit.score) for hit in hits] for hits in index.search(asked, where, limit=24)]
+        for index in (open_index(store), open_index(LosesFilteredHits(store)))
+    )
+    assert [sorted(hits) for hits in lossy] == [sorted(hits) for hits in right]
+    assert all([hit[2] for hit in hits] == sorted((hit[2] for hit in hits), reverse=True) for hits in lossy)
+    assert len(open_index(LosesFilteredHits(store)).search(asked, where, limit=3)[0]) <= 3
 
 
 def test_verified_hits_are_current_ones_and_as_many_as_were_asked_for(index, store):

@@ -47,6 +47,7 @@ class MilvusRows:
             lexical=lexical,
             concurrent_writers=not features.one_writer,
             exact_scores=shape.settings.exact_scores,
+            filters_lose_hits=shape.settings.is_graph and not features.one_writer,
         )
         self._connection, self._settings, self._page = connection, shape.settings, page
         self._columns = {vectors: search_columns(shape.schema, vectors=vectors) for vectors in (False, True)}
