@@ -9,7 +9,7 @@ from __future__ import annotations
 
 from typing import Annotated, Literal
 
-from pydantic import BaseModel, ConfigDict, Field, TypeAdapter
+from pydantic import BaseModel, ConfigDict, Field, JsonValue, TypeAdapter
 
 TASK = "fourtower.index_batch"
 MOST_EVENTS = 256
@@ -94,6 +94,21 @@ class Lost(_Message):
 
 Message = Annotated[Started | Written | Done | Lost, Field(discriminator="kind")]
 MESSAGES: TypeAdapter[Started | Written | Done | Lost] = TypeAdapter(Message)
+
+
+class ProcessStatus(_Message):
+    """How a process is, as it says itself every few seconds under `status_name`; the key expires."""
+
+    kind: Literal["ingester", "worker"]
+    process: str = Field(min_length=1, max_length=200)
+    at: float
+    """Seconds since 1970."""
+    facts: dict[str, JsonValue] = {}
+
+
+STATUS_EVERY_S = 2.0
+STATUS_TTL_S = 10
+"""A process that said nothing for this long is gone."""
 
 
 def queue_name(topology: Topology) -> str:
