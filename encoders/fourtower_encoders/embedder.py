@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Iterator, Sequence
-from contextlib import closing
+from collections.abc import Callable, Generator, Iterable, Iterator, Sequence
+from contextlib import AbstractContextManager, closing, nullcontext
 from pathlib import Path
 from types import TracebackType
 from typing import TYPE_CHECKING, Self
@@ -26,6 +26,8 @@ if TYPE_CHECKING:
 Array = NDArray[np.float32]
 OnError = Callable[[int, ImageError], None]
 Progress = Callable[[int], None]
+Turn = Callable[[], AbstractContextManager[object]]
+"""Gives what is held while the network runs, where several processes share a device."""
 
 
 class Embedder:
@@ -132,24 +134,44 @@ class Embedder:
             ImageUnavailable: a picture could not be had this time.
         """
         _check_call(sources, role, IMAGE_ROLES, batch_size)
+        with closing(self.decoded(sources, root=root, batch_size=batch_size, threads=threads)) as batches:
+            return self._embed_batches(batches, len(sources), role, progress=progress, on_error=on_error)
+
+    def decoded(
+        self,
+        sources: Sequence[ImageSource],
+        *,
+        root: Path | None = None,
+        batch_size: int = 64,
+        threads: int | None = None,
+    ) -> Generator[Batch]:
+        """Fetch and decode pictures in threads, ahead of the caller: batches for `embed_pixels`, in order.
+
+        The arguments are those of `embed_images`. Close the generator if you don't exhaust it.
+        """
+        _check_call(sources, "product_image", IMAGE_ROLES, batch_size)
         if threads is not None and threads < 1:
             raise InvalidConfig(f"threads must be 1 or more, not {threads}.")
 
         def load(position: int) -> Pixels:
             return self._load(sources[position], position, root)
 
-        decoding = decoded_batches(
+        return decoded_batches(
             load,
             len(sources),
             size=self.config.preprocess.size,
             batch_size=batch_size,
             threads=threads or usable_cores(),
         )
-        with closing(decoding) as batches:
-            return self._embed_batches(batches, len(sources), role, progress=progress, on_error=on_error)
 
-    def embed_pixels(self, pixels: Pixels, *, role: ImageRole = "product_image", batch_size: int = 64) -> Array:
-        """Embed pictures that `preprocess.to_pixels` has prepared: uint8 [N, S, S, 3]."""
+    def embed_pixels(
+        self, pixels: Pixels, *, role: ImageRole = "product_image", batch_size: int = 64, turn: Turn = nullcontext
+    ) -> Array:
+        """Embed pictures that `decoded` or `preprocess.to_pixels` has prepared: uint8 [N, S, S, 3].
+
+        Raises:
+            OutOfMemory: the device has no room for a batch of this size.
+        """
         _check_call(pixels, role, IMAGE_ROLES, batch_size)
         size = self.config.preprocess.size
         if pixels.dtype != np.uint8 or pixels.shape[1:] != (size, size, 3):
@@ -158,12 +180,28 @@ class Embedder:
                 "prepare them with preprocess.to_pixels."
             )
         contiguous = np.ascontiguousarray(pixels)
-        starts = range(0, len(pixels), batch_size)
-        batches = (Batch(start, contiguous[start : start + batch_size], {}) for start in starts)
-        return self._embed_batches(batches, len(pixels), role)
+        runtime = self._running()
+        result = np.zeros((len(pixels), self.dim), dtype=np.float32)
+        for start in range(0, len(pixels), batch_size):
+            chosen = slice(start, start + batch_size)
+            placed = runtime.place(contiguous[chosen])
+            with turn():
+                result[chosen] = runtime.start_pixels(placed, role)()
+        return result
 
-    def embed_texts(self, texts: Sequence[str], *, role: TextRole = "query_text", batch_size: int = 256) -> Array:
-        """Embed texts; an empty one gets an embedding too."""
+    def embed_texts(
+        self,
+        texts: Sequence[str],
+        *,
+        role: TextRole = "query_text",
+        batch_size: int = 256,
+        turn: Turn = nullcontext,
+    ) -> Array:
+        """Embed texts; an empty one gets an embedding too.
+
+        Raises:
+            OutOfMemory: the device has no room for a batch of this size.
+        """
         _check_call(texts, role, TEXT_ROLES, batch_size)
         runtime = self._running()
         # Texts of like length share a batch, so that little padding is computed.
@@ -171,8 +209,9 @@ class Embedder:
         result = np.zeros((len(texts), self.dim), dtype=np.float32)
         for start in range(0, len(order), batch_size):
             chosen = order[start : start + batch_size]
-            ids = self._tokenizer([texts[position] for position in chosen])
-            result[chosen] = runtime.start_ids(ids, role)()
+            placed = runtime.place(self._tokenizer([texts[position] for position in chosen]))
+            with turn():
+                result[chosen] = runtime.start_ids(placed, role)()
         return result
 
     def close(self) -> None:

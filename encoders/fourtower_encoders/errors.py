@@ -6,6 +6,7 @@ EncoderError
 ├── TrainingStopped     training can't go on; the message names the last usable checkpoint
 ├── CheckpointError     the checkpoint folder is damaged, foreign or too new
 ├── MissingExtra        install the named extra
+├── OutOfMemory         a batch was too big for the device; embed fewer at a time
 └── ImageError
     ├── ImageRejected     this picture will never be accepted; skip it
     └── ImageUnavailable  it could not be had now; try again later
@@ -36,6 +37,10 @@ class CheckpointError(EncoderError):
 
 class MissingExtra(EncoderError):
     """An optional dependency is not installed; the message names the extra to install."""
+
+
+class OutOfMemory(EncoderError):
+    """The device has no memory left for a batch of this size: embed fewer at a time."""
 
 
 class ImageError(EncoderError):

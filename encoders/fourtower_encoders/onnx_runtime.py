@@ -11,10 +11,11 @@ from numpy.typing import NDArray
 
 from fourtower_encoders.checkpoint import IMAGE_GRAPH, TEXT_GRAPH, Checkpoint
 from fourtower_encoders.config import ImageRole, TextRole
-from fourtower_encoders.errors import CheckpointError
+from fourtower_encoders.errors import CheckpointError, OutOfMemory
 from fourtower_encoders.runtimes import usable_cores
 
 Array = NDArray[np.float32]
+_NO_MEMORY = ("Failed to allocate memory", "bad_alloc", "bad allocation")
 
 
 class OnnxRuntime:
@@ -31,15 +32,30 @@ class OnnxRuntime:
         self._image = open_session(checkpoint.file(IMAGE_GRAPH))
         self._text = open_session(checkpoint.file(TEXT_GRAPH))
 
+    def place(self, batch: NDArray[np.generic]) -> NDArray[np.generic]:
+        """Nothing needs to be moved."""
+        return batch
+
     def start_pixels(self, pixels: NDArray[np.uint8], role: ImageRole) -> Callable[[], Array]:
         """Embed pixels [B, S, S, 3]; the returned function gives [B, D]."""
-        output: Array = self._image.run([role], {"pixels": pixels})[0]
+        output = _run(self._image, role, {"pixels": pixels})
         return lambda: output
 
     def start_ids(self, ids: NDArray[np.int64], role: TextRole) -> Callable[[], Array]:
         """Embed token ids [B, T]; the returned function gives [B, D]."""
-        output: Array = self._text.run([role], {"ids": ids})[0]
+        output = _run(self._text, role, {"ids": ids})
         return lambda: output
+
+
+def _run(session: Any, role: str, inputs: dict[str, NDArray[Any]]) -> Array:
+    try:
+        output: Array = session.run([role], inputs)[0]
+    except Exception as error:  # the library's errors share no class
+        if not any(sign in str(error) for sign in _NO_MEMORY):
+            raise
+        size = len(next(iter(inputs.values())))
+        raise OutOfMemory(f"There is no memory left for a batch of {size}; embed fewer at a time.") from error
+    return output
 
 
 def open_session(path: Path) -> Any:

@@ -7,7 +7,7 @@ import shutil
 from collections.abc import Callable
 from importlib.util import find_spec
 from pathlib import Path
-from typing import Literal, Protocol
+from typing import Any, Literal, Protocol
 
 import numpy as np
 from numpy.typing import NDArray
@@ -22,15 +22,19 @@ Precision = Literal["auto", "fp32", "bf16"]
 
 
 class Runtime(Protocol):
-    """Towers that run; what they return has unit norm."""
+    """Towers that run; what they return has unit norm. Any call raises OutOfMemory where a batch is too big."""
 
     name: str
 
-    def start_pixels(self, pixels: NDArray[np.uint8], role: ImageRole) -> Callable[[], Array]:
+    def place(self, batch: NDArray[np.generic]) -> Any:
+        """Bring a batch to where the towers are, ahead of its start; what is returned may be started in its stead."""
+        ...
+
+    def start_pixels(self, pixels: Any, role: ImageRole) -> Callable[[], Array]:
         """Begin to embed pixels [B, S, S, 3]; the returned function waits and gives [B, D]."""
         ...
 
-    def start_ids(self, ids: NDArray[np.int64], role: TextRole) -> Callable[[], Array]:
+    def start_ids(self, ids: Any, role: TextRole) -> Callable[[], Array]:
         """Begin to embed token ids [B, T]; the returned function waits and gives [B, D]."""
         ...
 
@@ -82,10 +86,15 @@ def _choose(checkpoint: Checkpoint, runtime: RuntimeName, device: str, precision
     return "onnx"
 
 
+def gpu_likely() -> bool:
+    """Whether there is a driver of a GPU, and torch to use it; nothing heavy is imported to find out."""
+    driver = any(Path(node).exists() for node in ("/dev/nvidiactl", "/dev/dxg")) or shutil.which("nvidia-smi")
+    return bool(driver) and find_spec("torch") is not None
+
+
 def _gpu_usable() -> bool:
     """Whether torch sees a GPU; torch, which is slow to import, is only asked where a driver is."""
-    driver = any(Path(node).exists() for node in ("/dev/nvidiactl", "/dev/dxg")) or shutil.which("nvidia-smi")
-    if not driver or find_spec("torch") is None:
+    if not gpu_likely():
         return False
     import torch
 

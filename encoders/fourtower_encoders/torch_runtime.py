@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+import traceback
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 
 import numpy as np
 import torch
@@ -11,7 +13,7 @@ from torch import Tensor
 
 from fourtower_encoders.checkpoint import Checkpoint, load_model
 from fourtower_encoders.config import ImageRole, TextRole
-from fourtower_encoders.errors import InvalidConfig
+from fourtower_encoders.errors import InvalidConfig, OutOfMemory
 from fourtower_encoders.runtimes import Precision
 
 Array = NDArray[np.float32]
@@ -40,28 +42,48 @@ class TorchRuntime:
         self._model = load_model(checkpoint.folder).to(self._device)
         self._model = self._model.to(memory_format=torch.channels_last)
 
-    def start_pixels(self, pixels: NDArray[np.uint8], role: ImageRole) -> Callable[[], Array]:
+    def place(self, batch: NDArray[np.generic]) -> Tensor:
+        """Copy a batch to the device; on a GPU the copy runs while this thread goes on."""
+        tensor = torch.from_numpy(batch)
+        if not self._on_gpu:
+            return tensor
+        with _translated(len(batch)):
+            return tensor.pin_memory().to(self._device, non_blocking=True)
+
+    def start_pixels(self, pixels: NDArray[np.uint8] | Tensor, role: ImageRole) -> Callable[[], Array]:
         """Begin to embed pixels [B, S, S, 3]; the returned function waits and gives [B, D]."""
         return self._start(pixels, lambda moved: self._model.embed_image(moved, role))
 
-    def start_ids(self, ids: NDArray[np.int64], role: TextRole) -> Callable[[], Array]:
+    def start_ids(self, ids: NDArray[np.int64] | Tensor, role: TextRole) -> Callable[[], Array]:
         """Begin to embed token ids [B, T]; the returned function waits and gives [B, D]."""
         return self._start(ids, lambda moved: self._model.embed_text(moved, role))
 
     @torch.inference_mode()
-    def _start(self, batch: NDArray[np.generic], embed: Callable[[Tensor], Tensor]) -> Callable[[], Array]:
-        tensor = torch.from_numpy(batch)
-        if self._on_gpu:
-            tensor = tensor.pin_memory().to(self._device, non_blocking=True)
-        with torch.autocast(self._device.type, dtype=torch.bfloat16, enabled=self._half):
+    def _start(self, batch: NDArray[np.generic] | Tensor, embed: Callable[[Tensor], Tensor]) -> Callable[[], Array]:
+        tensor = batch if isinstance(batch, Tensor) else self.place(batch)
+        with _translated(len(batch)), torch.autocast(self._device.type, dtype=torch.bfloat16, enabled=self._half):
             output = embed(tensor)
         # On a GPU nothing has waited so far; the copy back is what waits.
         return lambda: _to_numpy(output)
 
 
 def _to_numpy(output: Tensor) -> Array:
-    array: Array = output.float().cpu().numpy()
+    with _translated(len(output)):
+        array: Array = output.float().cpu().numpy()
     return array
+
+
+@contextmanager
+def _translated(size: int) -> Iterator[None]:
+    """Say that memory ran out in our own words, and give back what the failed attempt still holds."""
+    try:
+        yield
+    except RuntimeError as error:  # the root of OutOfMemoryError; on the CPU only the text tells
+        if not isinstance(error, torch.OutOfMemoryError) and "can't allocate memory" not in str(error):
+            raise
+        traceback.clear_frames(error.__traceback__)  # they refer to the layers' outputs
+        torch.cuda.empty_cache()
+        raise OutOfMemory(f"There is no memory left for a batch of {size}; embed fewer at a time.") from error
 
 
 def find_device(name: str) -> torch.device:
