@@ -5,9 +5,10 @@ SHELL := /bin/bash
 PYTHON ?=
 BIN := .venv/bin
 READY := .venv/.ready
+SERVICES := .services/.ready
 ARGS ?=
 
-.PHONY: help setup demo test check format train-demo experiment bench-encode bench-search wheel clean
+.PHONY: help setup services demo test check format stack stack-stop train-demo experiment bench-encode bench-search wheel clean
 
 help: ## Show this list
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-14s %s\n", $$1, $$2 }' Makefile
@@ -19,10 +20,19 @@ $(READY): pyproject.toml scripts/setup
 	@PYTHON="$(PYTHON)" scripts/setup
 	@touch $@
 
+services: ## Install Redis and kcat and fetch Kafka, which the tests and the stack run
+	@scripts/services
+	@touch $(SERVICES)
+
+# Without a server the tests that need it are skipped, and say so; in CI that is a failure.
+$(SERVICES): scripts/services scripts/kafka/pom.xml
+	@mkdir -p $(@D)
+	@if scripts/services; then touch $@; fi
+
 demo: $(READY) ## Draw a catalog, index it into a file, search it in every way, and show why
 	$(BIN)/fourtower demo --out demo $(ARGS)
 
-test: $(READY) ## Run all tests (ARGS="-k joint" picks some)
+test: $(READY) $(SERVICES) ## Run all tests (ARGS="-k joint" picks some)
 	$(BIN)/pytest $(ARGS)
 
 check: $(READY) ## Lint, formatting, types, direction of imports, and the commands named in the documents
@@ -36,6 +46,12 @@ check: $(READY) ## Lint, formatting, types, direction of imports, and the comman
 format: $(READY) ## Format the code and mend what the linter can mend
 	$(BIN)/ruff check --fix .
 	$(BIN)/ruff format .
+
+stack: $(READY) $(SERVICES) ## Start Kafka, Redis, Milvus, an ingester and a worker here, and say how to use them
+	@scripts/stack start
+
+stack-stop: $(READY) ## End what `make stack` started; data and logs stay in .stack
+	@scripts/stack stop
 
 train-demo: $(READY) ## Train the demo checkpoint that the package ships
 	$(BIN)/python benchmarks/train_demo.py $(ARGS)

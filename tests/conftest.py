@@ -12,7 +12,9 @@ from collections.abc import Callable, Generator, Iterator
 from typing import Any
 
 import pytest
-from tests.services.milvus import lite_server, milvus_server  # noqa: F401  fixtures for every test below
+from tests.services.kafka import kafka_broker, new_kafka  # noqa: F401  fixtures for every test below
+from tests.services.milvus import lite_server, milvus_server  # noqa: F401
+from tests.services.redis import new_redis, redis_server  # noqa: F401
 
 ABOUT_GPU = re.compile(r"\b(gpu|gpus|cuda)\b", re.IGNORECASE)
 

@@ -59,9 +59,49 @@ def start(
         )
     service = Service(process, port, log)
     deadline = time.monotonic() + timeout_s
-    while not ready():
-        if process.poll() is not None or time.monotonic() > deadline:
-            service.stop()
-            raise RuntimeError(f"{command[0]} did not start; its log ends: {log.read_text(errors='replace')[-2000:]}")
-        time.sleep(0.1)
+    try:
+        while not ready():
+            if process.poll() is not None or time.monotonic() > deadline:
+                ends = log.read_text(errors="replace")[-2000:]
+                raise RuntimeError(f"{command[0]} did not start; its log ends: {ends}")
+            time.sleep(0.1)
+    except BaseException:
+        service.stop()
+        raise
     return service
+
+
+class Server:
+    """A server that a test may end, kill or freeze, and start again with the same port and data."""
+
+    def __init__(self, launch: Callable[[], Service]) -> None:
+        self._launch = launch
+        self._service: Service | None = None
+
+    def start(self) -> None:
+        """Start it, if it does not run, and wait until it answers."""
+        if self._service is None:
+            self._service = self._launch()
+
+    def stop(self) -> None:
+        """End it as an operator would."""
+        if self._service is not None:
+            self._service.stop()
+            self._service = None
+
+    def kill(self) -> None:
+        """End it at once, with whatever it was doing."""
+        if self._service is not None:
+            self._service.signal(signal.SIGKILL)
+            self._service.process.wait(timeout=10)
+            self._service = None
+
+    def freeze(self) -> None:
+        """Keep it from doing anything; its connections stay open."""
+        assert self._service is not None
+        self._service.signal(signal.SIGSTOP)
+
+    def thaw(self) -> None:
+        """Let it go on."""
+        assert self._service is not None
+        self._service.signal(signal.SIGCONT)
