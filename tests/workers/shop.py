@@ -41,10 +41,10 @@ class CountingEmbedder(Embedder):
         self.calls += 1
         return super().embed_texts(texts, **how)
 
-    def embed_images(self, sources, **how):
+    def decoded(self, sources, **how):
         self.images += sources
         self.calls += 1
-        return super().embed_images(sources, **how)
+        return super().decoded(sources, **how)
 
 
 class PictureHost(ThreadingHTTPServer):

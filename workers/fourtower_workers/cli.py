@@ -15,7 +15,7 @@ import typer
 from typer.core import TyperCommand, TyperGroup
 
 from fourtower_encoders.errors import EncoderError, InvalidConfig
-from fourtower_ingest.errors import IngestError
+from fourtower_ingest.errors import IngestError, InvalidSettings
 from fourtower_search.errors import InvalidCatalog, InvalidQuery, SearchError
 
 
@@ -32,11 +32,30 @@ COMMANDS: dict[str, Entry] = {
     "demo": Entry("fourtower_workers.demo_cli:demo", "Draw a catalog, index it, and search it in every way."),
     "synth": Entry("fourtower_encoders.synth_cli:synth", "Draw a synthetic street-to-shop catalog."),
     "index": Entry("fourtower_workers.index_cli:app", "Make an index, fill it from a file, look at it, drop it."),
+    "bootstrap": Entry(
+        "fourtower_workers.bootstrap_cli:bootstrap",
+        "Create what streaming needs, or verify it: topics, index and alias.",
+    ),
+    "topics": Entry("fourtower_ingest.topics_cli:app", "Create the topics or verify them, and show them."),
+    "produce": Entry(
+        "fourtower_ingest.produce_cli:produce",
+        "Publish a file of catalog events to Kafka, each under its product's id.",
+    ),
+    "ingest": Entry(
+        "fourtower_ingest.ingest_cli:ingest", "Read catalog events from Kafka and have workers index them."
+    ),
+    "status": Entry(
+        "fourtower_ingest.status_cli:status", "Show how ingestion is: lag, rates, what is in flight, who is alive."
+    ),
     "search": Entry("fourtower_search.search_cli:search", "Find products by words, photos, or both."),
     "train": Entry("fourtower_encoders.train_cli:train", "Train the towers on a data folder."),
     "evaluate": Entry(
         "fourtower_search.evaluate_cli:evaluate",
         "Measure a checkpoint on a data folder, or a live index on judged queries.",
+    ),
+    "dlq": Entry("fourtower_ingest.dlq_cli:app", "Look at dead letters, send them again, delete them."),
+    "worker": Entry(
+        "fourtower_workers.worker_cli:worker", "Take batches from the ingester, and put them into the index."
     ),
     "rerank": Entry("fourtower_search.rerank_cli:app", "Learn how to re-rank hits."),
     "model": Entry("fourtower_encoders.model_cli:app", "Import and inspect checkpoints."),
@@ -129,7 +148,7 @@ def main() -> None:
         if os.environ.get("FOURTOWER_DEBUG"):
             raise
         print(f"fourtower: {_sentence(error)}", file=sys.stderr)
-        sys.exit(2 if isinstance(error, InvalidConfig | InvalidQuery | InvalidCatalog) else 1)
+        sys.exit(2 if isinstance(error, InvalidConfig | InvalidQuery | InvalidCatalog | InvalidSettings) else 1)
     finally:
         _flush_quietly()
 

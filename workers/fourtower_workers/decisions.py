@@ -82,4 +82,4 @@ def _without_base(event: Event) -> EventOutcome:
         f"Product {event.product_id} is not stored, so version {event.version} has nothing to change; "
         f"send the whole product first."
     )
-    return EventOutcome(event.product_id, event.version, "failed", "no_base", message, retryable=True)
+    return EventOutcome(event.product_id, event.version, "failed", "no_base", message, retryable=True, stage="plan")

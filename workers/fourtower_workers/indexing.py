@@ -7,13 +7,14 @@ hands over, so that a caller can prepare the next batch while the last one is be
 from __future__ import annotations
 
 from collections import defaultdict
-from collections.abc import Collection, Iterable, Mapping, Sequence
-from dataclasses import dataclass
+from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
+from dataclasses import dataclass, field
 from pathlib import Path
 
 from fourtower_encoders.embedder import Embedder
 from fourtower_ingest.events import Delete, Patch, Upsert
 from fourtower_ingest.folding import State
+from fourtower_ingest.wire import ImagePolicy
 from fourtower_search.errors import IndexMismatch, InvalidCatalog
 from fourtower_search.index.convergence import Stored, needed
 from fourtower_search.index.outcomes import Outcome
@@ -22,9 +23,9 @@ from fourtower_search.index.products import IndexedProduct
 from fourtower_search.index.rows import Order, ProductWrite, tombstone
 from fourtower_workers.decisions import Decision, Event, decide, outcomes_of
 from fourtower_workers.documents import Document, document_of, product_of
-from fourtower_workers.encoding import encode
+from fourtower_workers.encoding import Encoder, Turn, encode, no_turn
 from fourtower_workers.halves import Plan, Refetch, plan
-from fourtower_workers.outcomes import EventOutcome, Failure, ImageProblem, Indexing, mapped
+from fourtower_workers.outcomes import EventOutcome, Failure, ImageProblem, Indexing, Stage, mapped
 from fourtower_workers.views import gather, product_writes
 
 Batch = Mapping[str, Sequence[tuple[int, Event]]]
@@ -47,12 +48,15 @@ class Prepared:
 
 @dataclass
 class _Work:
-    """What `prepare` has come to so far."""
+    """What `prepare` was told, and what it has come to so far."""
 
-    writes: list[ProductWrite]
-    plans: list[tuple[Plan, Document]]
-    failures: dict[str, Failure]
-    problems: dict[str, tuple[ImageProblem, ...]]
+    source: str
+    image_policy: ImagePolicy
+    repair: bool
+    writes: list[ProductWrite] = field(default_factory=list)
+    plans: list[tuple[Plan, Document]] = field(default_factory=list)
+    failures: dict[str, Failure] = field(default_factory=dict)
+    problems: dict[str, tuple[ImageProblem, ...]] = field(default_factory=dict)
 
 
 class Indexer:
@@ -65,6 +69,9 @@ class Indexer:
         source: the topic or file that events come from; kept with each row.
         refetch: `always` has a picture anew, with every event, where neither sha256 nor etag vouch for it.
         threads: how many pictures are fetched and decoded at once; None is one per core.
+        batch: pictures per run of the network; halved where the device has no room for so many.
+        turn: what is held while the network runs, where several processes share a device.
+        on_halved: called with the size of each batch that the device had no room for.
 
     Raises:
         IndexMismatch: index and model don't belong together.
@@ -79,6 +86,9 @@ class Indexer:
         source: str = "",
         refetch: Refetch = "never",
         threads: int | None = None,
+        batch: int = 64,
+        turn: Turn = no_turn,
+        on_halved: Callable[[int], None] = lambda _: None,
     ) -> None:
         if (index.model_id, index.dim) != (embedder.model_id, 2 * embedder.dim):
             raise IndexMismatch(
@@ -86,45 +96,52 @@ class Indexer:
                 f"{embedder.model_id} ({2 * embedder.dim}); load that model, or build a new index."
             )
         self._index = index
-        self._embedder = embedder
-        self._image_root = image_root
+        self._encoder = Encoder(embedder, image_root, threads, batch, turn, on_halved)
         self._source = source
         self._refetch: Refetch = refetch
-        self._threads = threads
 
-    def index_events(self, events: Sequence[Event], *, repair: bool = False) -> list[EventOutcome]:
+    def index_events(
+        self, events: Sequence[Event], *, image_policy: ImagePolicy = "text_only", repair: bool = False
+    ) -> list[EventOutcome]:
         """Index a batch and wait until it is certain what became of it: one outcome per event, in their order.
 
         Args:
             events: any number of products, each one's events in the order of the log.
+            image_policy: `reject` fails a product if one of its pictures can't be used.
             repair: try again where a picture of the stored, equal version is missing.
 
         Raises:
             IndexUnavailable: the index did not answer; nothing is lost by sending the batch again.
+            OutOfMemory: the device has no room even for one picture or text.
         """
-        return self.submit(self.prepare(events, repair=repair)).verified.result()
+        prepared = self.prepare(events, image_policy=image_policy, repair=repair)
+        return self.submit(prepared).verified.result()
 
-    def prepare(self, events: Sequence[Event], *, repair: bool = False) -> Prepared:
-        """Read, decide, fetch and encode.
+    def prepare(
+        self,
+        events: Sequence[Event],
+        *,
+        source: str | None = None,
+        image_policy: ImagePolicy = "text_only",
+        repair: bool = False,
+    ) -> Prepared:
+        """Read, decide, fetch and encode; the arguments are those of `index_events`, and where the events come from.
 
         A batch with patches may be prepared only when earlier batches with the same products are verified.
-
-        Raises:
-            IndexUnavailable: the index did not answer.
         """
         batch = _by_product(events)
         stored, live = self._read(batch)
-        work = _Work([], [], {}, {})
+        work = _Work(self._source if source is None else source, image_policy, repair)
         decisions: dict[str, Decision] = {}
         for product_id, own in batch.items():
             try:
                 base = _base(product_id, stored[product_id], live.get(product_id)) if _has_patch(own) else State()
                 decisions[product_id] = decide(product_id, own, base)
-                self._plan(decisions[product_id], stored[product_id], work, repair=repair)
+                self._plan(decisions[product_id], stored[product_id], work)
             except InvalidCatalog as error:
                 decisions.setdefault(product_id, _undecided(product_id, own))
                 work.failures[product_id] = Failure.of(product_id, error)
-        self._encode(work, repair=repair)
+        self._encode(work)
         return Prepared(batch, decisions, work.writes, stored, work.failures, work.problems)
 
     def submit(self, prepared: Prepared) -> Indexing:
@@ -135,10 +152,15 @@ class Indexer:
         """
         submission = self._index.submit(prepared.writes, prepared.stored)
 
-        def report(outcomes: list[Outcome]) -> list[EventOutcome]:
-            return _report(prepared, outcomes)
+        def verified(outcomes: list[Outcome]) -> list[EventOutcome]:
+            # By now it is known what became of the writes; what failed there was not checked any more.
+            unwritten = {outcome.product_id for outcome in submission.written.result() if outcome.status == "failed"}
+            return _report(prepared, outcomes, unwritten)
 
-        return Indexing(mapped(submission.written, report), mapped(submission.verified, report))
+        return Indexing(
+            mapped(submission.written, lambda outcomes: _report(prepared, outcomes, prepared.stored)),
+            mapped(submission.verified, verified),
+        )
 
     def _read(self, batch: Batch) -> tuple[dict[str, Stored], dict[str, IndexedProduct]]:
         """What is stored, and the whole products where patches need them."""
@@ -152,7 +174,7 @@ class Indexer:
         live = [product_id for product_id in patched if (order := stored[product_id].complete) and not order.deleted]
         return stored, self._index.get(live, consistency="strong")
 
-    def _plan(self, decision: Decision, stored: Stored, work: _Work, *, repair: bool) -> None:
+    def _plan(self, decision: Decision, stored: Stored, work: _Work) -> None:
         """Find out what a product needs; what needs nothing is still reported to the index, which checks it."""
         event = decision.write
         if event is None:
@@ -160,31 +182,31 @@ class Indexer:
                 work.writes.append(ProductWrite(decision.product_id, stored.complete, ()))
             return
         order = Order(*event.order)
-        mending = repair and any(row.image_missing for row in stored.current)
+        mending = work.repair and any(row.image_missing for row in stored.current)
         check = ProductWrite(event.product_id, order, (), repair=mending)
         if not needed(check, stored):
             work.writes.append(check)
         elif isinstance(event, Delete):
-            work.writes.append(tombstone(event.product_id, order, source=self._source))
+            work.writes.append(tombstone(event.product_id, order, source=work.source))
         else:
             document = document_of(event.product, self._index.schema)
             work.plans.append((plan(event, stored, model_id=self._index.model_id, refetch=self._refetch), document))
 
-    def _encode(self, work: _Work, *, repair: bool) -> None:
+    def _encode(self, work: _Work) -> None:
         plans = [plan for plan, _ in work.plans]
         keys = dict.fromkeys(key for plan in plans for key in plan.stored_keys)
         vectors = self._index.vectors(keys) if keys else {}
-        halves = encode(plans, vectors, self._embedder, image_root=self._image_root, threads=self._threads)
+        halves = encode(plans, vectors, self._encoder)
         products = [gather(plan, document, halves) for plan, document in work.plans]
         for product in products:
             product_id = product.plan.event.product_id
             if product.problems:
                 work.problems[product_id] = product.problems
-            if product.failure:
-                work.failures[product_id] = product.failure
-        usable = [product for product in products if not product.failure]
+            if failure := product.failure(work.image_policy):
+                work.failures[product_id] = failure
+        usable = [product for product in products if product.plan.event.product_id not in work.failures]
         work.writes += product_writes(
-            usable, self._index.params, dim=self._embedder.dim, source=self._source, repair=repair
+            usable, self._index.params, dim=self._encoder.embedder.dim, source=work.source, repair=work.repair
         )
 
 
@@ -213,24 +235,28 @@ def _undecided(product_id: str, own: Collection[tuple[int, Event]]) -> Decision:
     return Decision(product_id, None, frozenset(position for position, _ in own), frozenset())
 
 
-def _report(prepared: Prepared, outcomes: Sequence[Outcome]) -> list[EventOutcome]:
-    """One outcome per event, from one per write."""
+def _report(prepared: Prepared, outcomes: Sequence[Outcome], unwritten: Collection[str]) -> list[EventOutcome]:
+    """One outcome per event, from one per write; `unwritten` are products whose failure is one of writing."""
     of_writes = {outcome.product_id: outcome for outcome in outcomes}
     found: dict[int, EventOutcome] = {}
     for product_id, own in prepared.events.items():
-        winner = _winner(prepared, product_id, of_writes.get(product_id))
+        stage: Stage = "write" if product_id in unwritten else "verify"
+        winner = _winner(prepared, product_id, of_writes.get(product_id), stage)
         found.update(outcomes_of(prepared.decisions[product_id], own, winner))
     return [found[position] for position in range(len(found))]
 
 
-def _winner(prepared: Prepared, product_id: str, outcome: Outcome | None) -> EventOutcome | None:
+def _winner(prepared: Prepared, product_id: str, outcome: Outcome | None, stage: Stage) -> EventOutcome | None:
     """What became of a product's write; None where there was nothing to write or to check."""
     problems = prepared.problems.get(product_id, ())
     failure = prepared.failures.get(product_id)
     if failure is not None:
         version = prepared.events[product_id][-1][1].version
-        return EventOutcome(product_id, version, "failed", failure.code, failure.message, failure.retryable, problems)
+        return EventOutcome(
+            product_id, version, "failed", failure.code, failure.message, failure.retryable, problems, failure.stage
+        )
     if outcome is None:
         return None
     status, code, message = outcome.status, outcome.code, outcome.message
-    return EventOutcome(product_id, outcome.order.version, status, code, message, outcome.retryable, problems)
+    where: Stage = stage if status == "failed" else ""
+    return EventOutcome(product_id, outcome.order.version, status, code, message, outcome.retryable, problems, where)

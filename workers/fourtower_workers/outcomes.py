@@ -5,12 +5,14 @@ from __future__ import annotations
 from collections.abc import Callable
 from concurrent.futures import Future
 from dataclasses import dataclass, replace
-from typing import NamedTuple, TypeVar
+from typing import Literal, NamedTuple, TypeVar
 
 from fourtower_encoders.errors import ImageError, ImageUnavailable
 from fourtower_search.errors import SearchError
 from fourtower_search.index.outcomes import CODES, Status
 
+Stage = Literal["", "read", "plan", "fetch", "encode", "write", "verify"]
+"""Where a failure arose; empty where there is none."""
 _A = TypeVar("_A")
 _B = TypeVar("_B")
 
@@ -37,10 +39,12 @@ class EventOutcome:
     version: int
     status: Status
     code: str = ""
-    """Of a failure: `invalid_product`, `nothing_to_embed`, `no_base`, `superseded_by_failed`, or one of the index."""
+    """Of a failure: `invalid_product`, `nothing_to_embed`, `image_rejected`, `image_unavailable`, `no_base`,
+    `superseded_by_failed`, or one of the index."""
     message: str = ""
     retryable: bool = False
     images: tuple[ImageProblem, ...] = ()
+    stage: Stage = ""
 
 
 class Indexing(NamedTuple):
@@ -59,6 +63,7 @@ class Failure:
     code: str
     message: str
     retryable: bool = False
+    stage: Stage = "plan"
 
     @classmethod
     def of(cls, product_id: str, error: SearchError) -> Failure:
@@ -77,7 +82,8 @@ def superseded(outcome: EventOutcome, winner: EventOutcome) -> EventOutcome:
     if winner.status != "failed":
         return replace(outcome, status="superseded")
     message = f"Version {winner.version} of the same batch took its place and failed: {winner.message}"
-    return replace(outcome, status="failed", code="superseded_by_failed", message=message, retryable=True)
+    code = "superseded_by_failed"
+    return replace(outcome, status="failed", code=code, message=message, retryable=True, stage=winner.stage)
 
 
 def mapped(future: Future[_A], function: Callable[[_A], _B]) -> Future[_B]:

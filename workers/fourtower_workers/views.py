@@ -10,6 +10,7 @@ from numpy.typing import NDArray
 
 from fourtower_encoders.errors import ImageError
 from fourtower_encoders.joint import QueryParams, product_rows
+from fourtower_ingest.wire import ImagePolicy
 from fourtower_search.index.rows import Half, Order, ProductWrite, Row, Vector
 from fourtower_workers.documents import Document
 from fourtower_workers.encoding import Halves
@@ -39,9 +40,10 @@ class Product:
             image_problem(view, image) for view, image in enumerate(self.images) if isinstance(image, ImageError)
         )
 
-    @property
-    def failure(self) -> Failure | None:
-        """Why nothing can be made of it."""
+    def failure(self, policy: ImagePolicy) -> Failure | None:
+        """Why nothing is made of it."""
+        if policy == "reject" and self.problems:
+            return self._without_pictures()
         if self.text is not None or self.picture is not None:
             return None
         why = self.problems[0].message if self.problems else "It has no title, no description and no picture."
@@ -49,7 +51,15 @@ class Product:
             "nothing_to_embed",
             f"Product {self.plan.event.product_id} has nothing to be found by: {why}",
             retryable=any(problem.retryable for problem in self.problems),
+            stage="fetch" if self.problems else "plan",
         )
+
+    def _without_pictures(self) -> Failure:
+        """A picture that never can be used decides, whatever becomes of the others."""
+        worst = min(self.problems, key=lambda problem: problem.retryable)
+        code = "image_unavailable" if worst.retryable else "image_rejected"
+        message = f"Product {self.plan.event.product_id}: {worst.message}"
+        return Failure(code, message, retryable=worst.retryable, stage="fetch")
 
 
 def gather(plan: Plan, document: Document, halves: Halves) -> Product:
@@ -61,7 +71,7 @@ def gather(plan: Plan, document: Document, halves: Halves) -> Product:
 def product_writes(
     products: Sequence[Product], params: QueryParams, *, dim: int, source: str, repair: bool
 ) -> list[ProductWrite]:
-    """The writes of some products, none of which has a `failure`; `dim` is the length of a half."""
+    """The writes of some products, none of which is a failure; `dim` is the length of a half."""
     if not products:
         return []
     vectors = iter(_vectors(products, params, dim))

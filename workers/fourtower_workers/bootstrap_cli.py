@@ -1,0 +1,114 @@
+"""The command `fourtower bootstrap`: create what streaming needs, or verify it."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Sequence
+from dataclasses import asdict
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated
+
+import typer
+
+if TYPE_CHECKING:
+    from fourtower_ingest.broker.admin import TopicFacts
+    from fourtower_search.index.generations import GenerationPlan
+    from fourtower_workers.bootstrapping import Finding
+    from fourtower_workers.settings import WorkerSettings
+
+
+def bootstrap(
+    *,
+    index: Annotated[
+        str | None, typer.Option(help="Server of the index, milvus://host:19530.", envvar="FOURTOWER_WORKER_INDEX")
+    ] = None,
+    alias: Annotated[str | None, typer.Option(help="Name of the index.", envvar="FOURTOWER_WORKER_ALIAS")] = None,
+    token: Annotated[
+        str | None, typer.Option(help="Of the server, user:password.", envvar="FOURTOWER_WORKER_TOKEN")
+    ] = None,
+    catalog: Annotated[Path | None, typer.Option(help="catalog.toml, the declared attributes.")] = None,
+    model: Annotated[
+        str | None,
+        typer.Option(help="Checkpoint folder, or `demo`, the default.", envvar="FOURTOWER_WORKER_MODEL"),
+    ] = None,
+    settings: Annotated[
+        str, typer.Option(help='Index type and parameters as JSON, such as {"type": "IVF_FLAT"}.')
+    ] = "{}",
+    topics: Annotated[bool, typer.Option("--topics/--no-topics", help="Whether Kafka's topics are part of it.")] = True,
+    kafka: Annotated[
+        str | None,
+        typer.Option(help="Addresses of Kafka, separated by commas.", envvar="FOURTOWER_KAFKA_BOOTSTRAP"),
+    ] = None,
+    as_json: Annotated[bool, typer.Option("--json", help="Print JSON.")] = False,
+) -> None:
+    """Create what streaming needs, or verify it: topics, index and alias.
+
+    What is missing is created; what is there is compared, and never
+    changed or dropped. Run it as often as you like. Exit code 1 if
+    something is not as it should be. Topics are described by
+    FOURTOWER_TOPIC_..., as for `ingest`.
+
+    \b
+    Example:
+      fourtower bootstrap --catalog catalog.toml --index milvus://localhost:19530
+    """
+    from fourtower_ingest.environment import read_settings
+    from fourtower_workers.assignment import generations_of
+    from fourtower_workers.bootstrapping import arrange_index
+    from fourtower_workers.settings import WorkerSettings
+
+    worker = read_settings(WorkerSettings, index=index, alias=alias, token=token, model=model)
+    findings, facts = _topics(kafka) if topics else ([], None)
+    plan = _plan(worker, catalog, settings, facts)
+    generations = generations_of(worker)
+    try:
+        findings += arrange_index(generations, plan, catalog_given=catalog is not None)
+    finally:
+        generations.close()
+    if as_json:
+        typer.echo(json.dumps([asdict(finding) for finding in findings], indent=2))
+    else:
+        _show(findings)
+    if any(finding.state == "differs" for finding in findings):
+        raise typer.Exit(1)
+
+
+def _topics(kafka: str | None) -> tuple[list[Finding], TopicFacts | None]:
+    from fourtower_ingest.broker.admin import LogAdmin
+    from fourtower_ingest.environment import read_settings
+    from fourtower_ingest.settings import KafkaSettings, TopicSettings
+    from fourtower_workers.bootstrapping import arrange_topics
+
+    with LogAdmin(read_settings(KafkaSettings, bootstrap=kafka)) as admin:
+        return arrange_topics(admin, read_settings(TopicSettings))
+
+
+def _plan(worker: WorkerSettings, catalog: Path | None, settings: str, topic: TopicFacts | None) -> GenerationPlan:
+    from pydantic import ValidationError
+
+    from fourtower_encoders.checkpoint import locate, read_checkpoint
+    from fourtower_encoders.errors import InvalidConfig
+    from fourtower_search.index.settings import IndexSettings
+    from fourtower_search.query.forms import first_problem
+    from fourtower_search.schema import CatalogSchema
+    from fourtower_workers.bootstrapping import plan_of
+
+    try:
+        layout = IndexSettings.model_validate_json(settings)
+    except ValidationError as error:
+        raise InvalidConfig(f"--settings can't be used: {first_problem(error)}.") from error
+    source = worker.model or "demo"
+    schema = CatalogSchema.load(catalog) if catalog else CatalogSchema()
+    return plan_of(read_checkpoint(locate(source)), source, schema, layout, topic)
+
+
+def _show(findings: Sequence[Finding]) -> None:
+    from rich.console import Console
+    from rich.table import Table
+
+    table = Table(box=None, pad_edge=False)
+    for name in ("what", "state", ""):
+        table.add_column(name)
+    for finding in findings:
+        table.add_row(finding.what, finding.state, finding.message)
+    Console().print(table)
