@@ -58,6 +58,10 @@ HEAVY = (
     "matplotlib",
     "pymilvus",
     "celery",
+    "kafka",
+    "kombu",
+    "redis",
+    "prometheus_client",
 )
 LIGHT_MODULES = [
     "fourtower_encoders",
@@ -70,7 +74,13 @@ LIGHT_MODULES = [
     "fourtower_encoders.metrics",
     "fourtower_encoders.tokens",
     "fourtower_ingest",
+    "fourtower_ingest.dlq_cli",
+    "fourtower_ingest.flow.flow",
+    "fourtower_ingest.ingest_cli",
+    "fourtower_ingest.produce_cli",
     "fourtower_ingest.records",
+    "fourtower_ingest.status_cli",
+    "fourtower_ingest.topics_cli",
     "fourtower_search",
     "fourtower_search.async_client",
     "fourtower_search.client",
@@ -81,6 +91,7 @@ LIGHT_MODULES = [
     "fourtower_workers",
     "fourtower_workers.cli",
     "fourtower_workers.indexing",
+    "fourtower_workers.worker_cli",
 ]
 GRAB_BAGS = {"utils", "util", "common", "helpers", "base", "manager", "misc"}
 

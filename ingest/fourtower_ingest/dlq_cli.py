@@ -267,7 +267,7 @@ def _place(text: str) -> tuple[int, int]:
 def _records(kafka: KafkaSettings, topic: str, title: str) -> Iterator[Record]:
     """All records that a topic holds now, with a progress bar."""
     from fourtower_ingest.broker.admin import LogAdmin
-    from fourtower_ingest.broker.consumer import read_range
+    from fourtower_ingest.broker.ranges import read_range
 
     with LogAdmin(kafka) as admin:
         begins, ends = admin.begins([topic]), admin.ends([topic])

@@ -29,7 +29,9 @@ class Topology(_Message):
     alias: str = "products"
     generation: int = Field(default=1, ge=1)
     topic_id: str = ""
+    """Only where versions are offsets: those of another topic are no versions of the same products."""
     partition_count: int = Field(default=0, ge=0)
+    """The same: with another one, a product's offsets don't grow any more."""
 
 
 class IndexBatch(_Message):

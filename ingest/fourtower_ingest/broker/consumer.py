@@ -14,13 +14,10 @@ from fourtower_ingest.broker.admin import missing_topic
 from fourtower_ingest.broker.connection import connected, translated
 from fourtower_ingest.broker.fetching import CarefulConsumer, Damage, reading_options
 from fourtower_ingest.broker.membership import Farewell, Membership, Notice
-from fourtower_ingest.broker.ranges import read_range
 from fourtower_ingest.broker.terms import as_committed, as_record, as_unreadable, our_offsets, ours
 from fourtower_ingest.errors import IngestError
 from fourtower_ingest.log import Partition, Record
 from fourtower_ingest.settings import KafkaSettings
-
-__all__ = ["LogConsumer", "read_range"]
 
 log = logging.getLogger(__name__)
 

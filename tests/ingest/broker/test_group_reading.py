@@ -126,7 +126,7 @@ def test_a_compacted_hole_moves_the_position(kafka, admin, new_topic, join):
 
 
 def _first(kafka, topic):
-    from fourtower_ingest.broker.consumer import read_range
+    from fourtower_ingest.broker.ranges import read_range
 
     return next(read_range(kafka, topic)).place.offset
 

@@ -10,8 +10,9 @@ from tests.ingest.broker.members import Member, publish, until
 from tests.services.kafka import KafkaBroker, require_kafka
 
 from fourtower_ingest.broker.admin import LogAdmin
-from fourtower_ingest.broker.consumer import LogConsumer, read_range
+from fourtower_ingest.broker.consumer import LogConsumer
 from fourtower_ingest.broker.producer import LogProducer
+from fourtower_ingest.broker.ranges import read_range
 from fourtower_ingest.errors import BrokerUnavailable
 from fourtower_ingest.log import Partition
 from fourtower_ingest.settings import KafkaSettings

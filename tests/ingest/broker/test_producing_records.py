@@ -4,8 +4,8 @@ import subprocess
 
 import pytest
 
-from fourtower_ingest.broker.consumer import read_range
 from fourtower_ingest.broker.producer import LogProducer
+from fourtower_ingest.broker.ranges import read_range
 from fourtower_ingest.errors import BrokerRefused, BrokerUnavailable, MessageTooLarge
 from fourtower_ingest.log import Partition, Place
 

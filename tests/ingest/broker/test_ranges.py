@@ -5,8 +5,8 @@ import threading
 import pytest
 from tests.ingest.broker.members import publish
 
-from fourtower_ingest.broker.consumer import read_range
 from fourtower_ingest.broker.producer import LogProducer
+from fourtower_ingest.broker.ranges import read_range
 from fourtower_ingest.errors import TopicMismatch
 from fourtower_ingest.log import Partition, Place
 

@@ -8,8 +8,9 @@ from tests.services.kafka import PASSWORD, USER
 
 from fourtower_ingest.broker.admin import LogAdmin
 from fourtower_ingest.broker.connection import addresses
-from fourtower_ingest.broker.consumer import LogConsumer, read_range
+from fourtower_ingest.broker.consumer import LogConsumer
 from fourtower_ingest.broker.producer import LogProducer
+from fourtower_ingest.broker.ranges import read_range
 from fourtower_ingest.errors import BrokerRefused, BrokerUnavailable
 from fourtower_ingest.settings import KafkaSettings
 

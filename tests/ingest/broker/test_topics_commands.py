@@ -8,7 +8,7 @@ import uuid
 
 import pytest
 
-from fourtower_ingest.broker.consumer import read_range
+from fourtower_ingest.broker.ranges import read_range
 
 COMMAND = [sys.executable, "-c", "from fourtower_workers.cli import main; main()"]
 

@@ -10,7 +10,8 @@ from kafka.record.util import calc_crc32c
 from tests.ingest.broker.members import Member, publish, until
 
 from fourtower_ingest.broker.admin import LogAdmin
-from fourtower_ingest.broker.consumer import LogConsumer, read_range
+from fourtower_ingest.broker.consumer import LogConsumer
+from fourtower_ingest.broker.ranges import read_range
 from fourtower_ingest.errors import PartitionUnreadable
 from fourtower_ingest.log import Partition
 
