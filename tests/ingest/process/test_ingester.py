@@ -27,7 +27,7 @@ def test_events_are_indexed_and_their_offsets_committed(shop):
 
 def test_tasks_name_the_topic_where_its_offsets_are_the_versions(shop):
     shop.publish_deletes(range(5))
-    with shop.ingester(FOURTOWER_TOPIC_VERSION_SOURCE="offset"), StandIn(shop.redis) as worker:
+    with shop.ingester(TOPIC_VERSION_SOURCE="offset"), StandIn(shop.redis) as worker:
         shop.await_committed()
         with shop.admin() as admin:
             facts = admin.topic(shop.name)
