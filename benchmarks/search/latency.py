@@ -63,8 +63,8 @@ class Latency:
 def race_search(bench: Bench, client: SearchClient, where: Filter | None = None) -> Latency:
     """Race the client against pymilvus, which repeats the very calls that the client was seen to make.
 
-    A search that had to ask the engine twice is raced against its last call alone: the larger one, or the filtered one of
-    an engine that loses hits under filters. There the client finds more than the raw call does.
+    A search that had to ask the engine twice is raced against its last call alone: the larger one, or the filtered
+    one of an engine that loses hits under filters. There the client finds more than the raw call does.
     """
     settings, raw = bench.settings, bench.server.raw
     queries = spread_out(bench.catalog.of_kind("mixed"), QUERIES)

@@ -37,5 +37,9 @@ def forget_deletes(patch):
 def test_a_guard_that_is_switched_off_is_missed(monkeypatch, switch_off):
     switch_off(monkeypatch)
     with pytest.raises(AssertionError):
-        for seed in SEEDS:
-            run(MemoryRows(SCHEMA, DIM), seed, workers=1)
+        run_many()
+
+
+def run_many():
+    for seed in SEEDS:
+        run(MemoryRows(SCHEMA, DIM), seed, workers=1)
