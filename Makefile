@@ -8,7 +8,7 @@ READY := .venv/.ready
 SERVICES := .services/.ready
 ARGS ?=
 
-.PHONY: help setup services demo test check format stack stack-stop train-demo experiment bench-encode bench-search wheel clean
+.PHONY: help setup services demo test test-long check format stack stack-stop train-demo experiment bench-encode bench-search wheel clean
 
 help: ## Show this list
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-14s %s\n", $$1, $$2 }' Makefile
@@ -34,6 +34,9 @@ demo: $(READY) ## Draw a catalog, index it into a file, search it in every way, 
 
 test: $(READY) $(SERVICES) ## Run all tests (ARGS="-k joint" picks some)
 	$(BIN)/pytest $(ARGS)
+
+test-long: $(READY) $(SERVICES) ## Run the tests that `make test` leaves out because they take long
+	$(BIN)/pytest -m long $(ARGS)
 
 check: $(READY) ## Lint, formatting, types, direction of imports, and the commands named in the documents
 	$(BIN)/ruff check .

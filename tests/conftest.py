@@ -24,6 +24,9 @@ def pytest_configure(config: pytest.Config) -> None:
     for name in ("OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS", "MKL_NUM_THREADS"):
         os.environ.setdefault(name, "1")
     config.addinivalue_line("markers", 'slow: takes more than some seconds (leave out with -m "not slow")')
+    config.addinivalue_line(
+        "markers", "long: half a minute or more, beside a quicker test of the same (`make test-long`)"
+    )
     config.addinivalue_line("markers", "gpu: needs a CUDA device; skipped where there is none")
 
 

@@ -57,6 +57,9 @@ COMMANDS: dict[str, Entry] = {
     "worker": Entry(
         "fourtower_workers.worker_cli:worker", "Take batches from the ingester, and put them into the index."
     ),
+    "reconcile": Entry(
+        "fourtower_workers.reconcile_cli:reconcile", "Compare the index with the log, and mend what differs."
+    ),
     "rerank": Entry("fourtower_search.rerank_cli:app", "Learn how to re-rank hits."),
     "model": Entry("fourtower_encoders.model_cli:app", "Import and inspect checkpoints."),
 }

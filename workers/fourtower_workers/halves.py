@@ -86,6 +86,21 @@ def image_hash(model_id: str, image: Image | None) -> str:
     return _hash("image", model_id, "url", image.kept.url, image.etag or "")
 
 
+def matches(event: Upsert, rows: Iterable[RowState], *, model_id: str) -> bool:
+    """Whether stored rows of an event's version were encoded by this model from what the event says.
+
+    A picture that could not be had has no hash; that is no contradiction.
+    """
+    text = text_hash(model_id, text_of(event.product_id, event.product))
+    pictures = [image_hash(model_id, image) for image in event.product.images or (None,)]
+    return all(
+        row.text_hash == text
+        and row.view < len(pictures)
+        and (row.image_hash == pictures[row.view] or (row.image_missing and not row.image_hash))
+        for row in rows
+    )
+
+
 def _view(image: Image | None, rows: tuple[RowState, ...], *, model_id: str, refetch: Refetch) -> ViewPlan:
     hashed = image_hash(model_id, image)
     stored = next((row.key for row in rows if hashed and row.image_hash == hashed), None)

@@ -24,7 +24,7 @@ from fourtower_search.index.rows import Order, ProductWrite, tombstone
 from fourtower_workers.decisions import Decision, Event, decide, outcomes_of
 from fourtower_workers.documents import Document, document_of, product_of
 from fourtower_workers.encoding import Encoder, Turn, encode, no_turn
-from fourtower_workers.halves import Plan, Refetch, plan
+from fourtower_workers.halves import Plan, Refetch, matches, plan
 from fourtower_workers.outcomes import EventOutcome, Failure, ImageProblem, Indexing, Stage, mapped
 from fourtower_workers.views import gather, product_writes
 
@@ -182,7 +182,7 @@ class Indexer:
                 work.writes.append(ProductWrite(decision.product_id, stored.complete, ()))
             return
         order = Order(*event.order)
-        mending = work.repair and any(row.image_missing for row in stored.current)
+        mending = work.repair and self._is_flawed(event, stored)
         check = ProductWrite(event.product_id, order, (), repair=mending)
         if not needed(check, stored):
             work.writes.append(check)
@@ -191,6 +191,12 @@ class Indexer:
         else:
             document = document_of(event.product, self._index.schema)
             work.plans.append((plan(event, stored, model_id=self._index.model_id, refetch=self._refetch), document))
+
+    def _is_flawed(self, event: Upsert | Delete, stored: Stored) -> bool:
+        """Whether rows of an equal version lack a picture, or were encoded from something else."""
+        if any(row.image_missing for row in stored.current):
+            return True
+        return isinstance(event, Upsert) and not matches(event, stored.current, model_id=self._index.model_id)
 
     def _encode(self, work: _Work) -> None:
         plans = [plan for plan, _ in work.plans]

@@ -182,10 +182,11 @@ class ProductIndex:
                 yield from (found[key] for key in some if key in found and self._fulfils(found[key], where))
 
     def iterate_stored(
-        self, *, consistency: Consistency = "bounded", timeout_s: float | None = None
+        self, *, after: str = "", consistency: Consistency = "bounded", timeout_s: float | None = None
     ) -> Iterator[tuple[str, Stored]]:
-        """What is stored of every product, deleted ones included, by ascending id (for `reconcile`)."""
-        for product_ids in self._scan(ANY, consistency, timeout_s):
+        """What is stored of every product above an id, deleted ones included, by ascending id (for `reconcile`)."""
+        where = _all(ANY, Compare("product_id", ">", after)) if after else ANY
+        for product_ids in self._scan(where, consistency, timeout_s):
             found = self.read(product_ids, consistency=consistency, timeout_s=timeout_s)
             yield from ((product_id, stored) for product_id, stored in found.items() if stored.rows)
 

@@ -14,17 +14,18 @@ QUERY = build([Term("photo", "image", np.eye(D, dtype=np.float32)[0], 1.0)], Wei
 
 @st.composite
 def hits(draw):
-    products = draw(st.lists(st.sampled_from("abcd"), max_size=12))
+    """One answer, in which no row comes twice."""
+    rows = draw(st.sets(st.tuples(st.sampled_from("abcd"), st.integers(0, 3), st.integers(1, 3)), max_size=12))
     return [
         hit(
             product,
             draw(st.floats(0, 9)),
-            view=draw(st.integers(0, 3)),
-            version=(version := draw(st.integers(1, 3))),
+            view=view,
+            version=version,
             deleted=version == 3 and product == "d",
-            seed=draw(st.integers(0, 9)),
+            seed=10 * version + view,
         )
-        for product in products
+        for product, view, version in sorted(rows)
     ]
 
 
