@@ -163,7 +163,7 @@ def test_what_is_sent_while_the_broker_restarts_arrives_once_and_in_order(broker
     assert len(found) == 600
 
 
-@pytest.mark.parametrize("delivery_s", [2, 4])
+@pytest.mark.parametrize("delivery_s", [2, pytest.param(4, marks=pytest.mark.long)])
 def test_what_a_frozen_broker_does_not_take_fails_in_time_and_what_follows_does_not(
     broker, kafka, new_topic, delivery_s
 ):

@@ -82,7 +82,7 @@ def test_a_hanging_redis_stops_neither_the_loop_nor_the_membership(frail_shop, o
         assert shop.letters() == []
 
 
-@pytest.mark.parametrize("fault", ["frozen", "killed"])
+@pytest.mark.parametrize("fault", [pytest.param("frozen", marks=pytest.mark.long), "killed"])
 def test_a_kafka_that_goes_and_comes_back_loses_nothing(new_kafka, redis_server, tmp_path, fault):
     kafka = new_kafka()
     shop = Shop(kafka, redis_server, tmp_path)
@@ -107,6 +107,7 @@ def test_a_kafka_that_goes_and_comes_back_loses_nothing(new_kafka, redis_server,
         assert ingester.end() == 0
 
 
+@pytest.mark.long  # `tests/stream/test_malformed.py` does it with all parts
 def test_a_damaged_partition_stops_and_the_others_go_on(new_kafka, redis_server, tmp_path):
     kafka = new_kafka()
     shop = Shop(kafka, redis_server, tmp_path)
