@@ -32,7 +32,7 @@ $(SERVICES): scripts/services scripts/kafka/pom.xml
 demo: $(READY) ## Draw a catalog, index it into a file, search it in every way, and show why
 	$(BIN)/fourtower demo --out demo $(ARGS)
 
-test: $(READY) $(SERVICES) ## Run all tests (ARGS="-k joint" picks some)
+test: $(READY) $(SERVICES) ## Run the tests (ARGS="-k joint" picks some)
 	$(BIN)/pytest $(ARGS)
 
 test-long: $(READY) $(SERVICES) ## Run the tests that `make test` leaves out because they take long
