@@ -148,6 +148,7 @@ def test_it_ends_when_told_to_while_redis_is_away(lonely_station, own_redis):
     assert station.process.wait(timeout=30) == 0, station.said()
 
 
+@pytest.mark.long  # `tests/stream/test_faults.py` does it with all parts
 def test_while_the_index_is_away_batches_are_given_back(station_on_own_lite, own_lite, tmp_path):
     """Also by a child that starts in that time, and can't open the index."""
     station = station_on_own_lite
