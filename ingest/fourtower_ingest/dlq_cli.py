@@ -8,16 +8,16 @@ import sys
 import time
 from collections import Counter
 from collections.abc import Iterator
-from contextlib import contextmanager
 from datetime import UTC, datetime
 from itertools import chain
 from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-if TYPE_CHECKING:
-    from collections.abc import Callable
+from fourtower_ingest.options import AsJson, Kafka
+from fourtower_ingest.terminal import counting_bar
 
+if TYPE_CHECKING:
     from rich.table import Table
 
     from fourtower_ingest.dead_letters import DeadLetter
@@ -42,9 +42,6 @@ def parse_moment(text: str) -> int:
     return int((found if found.tzinfo else found.replace(tzinfo=UTC)).timestamp() * 1000)
 
 
-Bootstrap = Annotated[
-    str | None, typer.Option(help="Addresses of Kafka, separated by commas.", envvar="FOURTOWER_KAFKA_BOOTSTRAP")
-]
 Topic = Annotated[str | None, typer.Option(help="The topic of dead letters.", envvar="FOURTOWER_TOPIC_DEAD_LETTERS")]
 Code = Annotated[list[str] | None, typer.Option(help="Only letters with this code; repeat for several.")]
 Product = Annotated[list[str] | None, typer.Option(help="Only letters of this product; repeat for several.")]
@@ -54,7 +51,6 @@ Since = Annotated[
 Until = Annotated[
     int | None, typer.Option(parser=parse_moment, metavar="TIME", help="Only older letters: 2h, 7d, 2026-11-21.")
 ]
-AsJson = Annotated[bool, typer.Option("--json", help="Print JSON.")]
 Yes = Annotated[bool, typer.Option("--yes", help="Don't ask.")]
 
 
@@ -80,7 +76,7 @@ def list_letters(
     since: Since = None,
     until: Until = None,
     most: Annotated[int, typer.Option(min=1, help="Letters in the table, the newest ones.")] = 50,
-    bootstrap: Bootstrap = None,
+    bootstrap: Kafka = None,
     topic: Topic = None,
     as_json: AsJson = False,
 ) -> None:
@@ -113,7 +109,7 @@ def show(
     letter: Annotated[str, typer.Argument(help="Partition and offset, as `list` shows them: 0@17.")],
     *,
     event: Annotated[bool, typer.Option("--event", help="Print the event alone, byte for byte.")] = False,
-    bootstrap: Bootstrap = None,
+    bootstrap: Kafka = None,
     topic: Topic = None,
     as_json: AsJson = False,
 ) -> None:
@@ -146,7 +142,7 @@ def replay(
     until: Until = None,
     again: Annotated[bool, typer.Option("--again", help="Also those that were replayed before.")] = False,
     dry_run: Annotated[bool, typer.Option("--dry-run", help="Only say what would be sent.")] = False,
-    bootstrap: Bootstrap = None,
+    bootstrap: Kafka = None,
     topic: Topic = None,
     as_json: AsJson = False,
 ) -> None:
@@ -169,7 +165,7 @@ def replay(
     if going and not dry_run:
         from fourtower_ingest.broker.producer import LogProducer
 
-        with LogProducer(kafka) as producer, _bar("Sending", len(going)) as progress:
+        with LogProducer(kafka) as producer, counting_bar("Sending", len(going)) as progress:
             outcomes = send(going, producer, topics, progress=progress)
     _show_replay(planned, outcomes, target(topics), dry_run=dry_run, as_json=as_json)
     if outcomes["too_large"]:
@@ -182,7 +178,7 @@ def purge(
     until: Until = None,
     everything: Annotated[bool, typer.Option("--all", help="Delete all of them.")] = False,
     yes: Yes = False,
-    bootstrap: Bootstrap = None,
+    bootstrap: Kafka = None,
     topic: Topic = None,
     as_json: AsJson = False,
 ) -> None:
@@ -272,7 +268,7 @@ def _records(kafka: KafkaSettings, topic: str, title: str) -> Iterator[Record]:
     with LogAdmin(kafka) as admin:
         begins, ends = admin.begins([topic]), admin.ends([topic])
     total = sum(ends.values()) - sum(begins.values())
-    with _bar(title, total) as progress:
+    with counting_bar(title, total) as progress:
         for record in read_range(kafka, topic):
             progress(1)
             yield record
@@ -327,15 +323,3 @@ def _print_table(table: Table) -> None:
     from rich.console import Console
 
     Console().print(table)
-
-
-@contextmanager
-def _bar(title: str, total: int) -> Iterator[Callable[[int], None]]:
-    """A progress bar, for terminals only."""
-    from rich.console import Console
-    from rich.progress import Progress
-
-    console = Console(stderr=True)
-    with Progress(console=console, transient=True, disable=not console.is_terminal) as progress:
-        task = progress.add_task(title, total=total)
-        yield lambda done: progress.advance(task, done)

@@ -2,44 +2,32 @@
 
 from __future__ import annotations
 
-import json
 import signal
 import threading
 from pathlib import Path
 from types import FrameType
 from typing import TYPE_CHECKING, Annotated, Any
 
-import typer
+from fourtower_ingest.options import AsJson, Group, Kafka, Redis, ShowSettings, option
+from fourtower_ingest.terminal import show_settings
 
 if TYPE_CHECKING:
     from collections.abc import Callable
 
-    from fourtower_ingest.environment import Setting
     from fourtower_ingest.settings import IngestSettings
 
 
-def _option(help: str, variable: str, *names: str) -> Any:
-    return typer.Option(*names, help=help, envvar=f"FOURTOWER_{variable}", show_default=False)
-
-
-Bootstrap = Annotated[str | None, _option("Addresses of Kafka, separated by commas.", "KAFKA_BOOTSTRAP")]
-Redis = Annotated[
-    str | None, typer.Option("--redis", help="redis://host:port/db", envvar="FOURTOWER_REDIS_URL", show_default=False)
-]
-Group = Annotated[str | None, _option("Of consumers; all processes of one index share it.", "INGESTER_GROUP")]
-Instance = Annotated[str | None, _option("A name kept across restarts, such as a pod's.", "INGESTER_INSTANCE")]
-Alias = Annotated[str | None, _option("Which index.", "INGESTER_ALIAS")]
-Generation = Annotated[int | None, _option("Which generation of it.", "INGESTER_GENERATION")]
-MetricsPort = Annotated[int | None, _option("For metrics and probes; 0: none.", "INGESTER_METRICS_PORT")]
-Heartbeat = Annotated[Path | None, _option("File that is touched while it works.", "INGESTER_HEARTBEAT_FILE")]
-LogFormat = Annotated[str | None, _option("pretty or json.", "INGESTER_LOG_FORMAT")]
-ShowSettings = Annotated[bool, typer.Option("--settings", help="List all settings, and stop.")]
-AsJson = Annotated[bool, typer.Option("--json", help="With --settings: print JSON.")]
+Instance = Annotated[str | None, option("A name kept across restarts, such as a pod's.", "INGESTER_INSTANCE")]
+Alias = Annotated[str | None, option("Which index.", "INGESTER_ALIAS")]
+Generation = Annotated[int | None, option("Which generation of it.", "INGESTER_GENERATION")]
+MetricsPort = Annotated[int | None, option("For metrics and probes; 0: none.", "INGESTER_METRICS_PORT")]
+Heartbeat = Annotated[Path | None, option("File that is touched while it works.", "INGESTER_HEARTBEAT_FILE")]
+LogFormat = Annotated[str | None, option("pretty or json.", "INGESTER_LOG_FORMAT")]
 
 
 def ingest(
     *,
-    bootstrap: Bootstrap = None,
+    bootstrap: Kafka = None,
     redis: Redis = None,
     group: Group = None,
     instance: Instance = None,
@@ -61,7 +49,7 @@ def ingest(
     \b
     Example:
       fourtower topics create
-      fourtower ingest --bootstrap localhost:9092 --redis redis://localhost/0
+      fourtower ingest --kafka localhost:9092 --redis redis://localhost/0
     """
     own = {
         "group": group,
@@ -74,7 +62,7 @@ def ingest(
     }
     read = read_all(kafka={"bootstrap": bootstrap}, redis={"url": redis}, ingester=own)
     if settings:
-        _show(read, as_json=as_json)
+        show_settings([read.kafka, read.redis, read.topics, read.flow, read.ingester], as_json=as_json)
     else:
         _run(read)
 
@@ -113,31 +101,3 @@ def ended_by(end: Callable[[], None]) -> None:
 
     for each in (signal.SIGTERM, signal.SIGINT):
         signal.signal(each, first)
-
-
-def _show(settings: IngestSettings, *, as_json: bool) -> None:
-    from dataclasses import asdict
-
-    from fourtower_ingest.environment import list_settings
-
-    listed = list_settings([settings.kafka, settings.redis, settings.topics, settings.flow, settings.ingester])
-    if as_json:
-        typer.echo(json.dumps([asdict(setting) for setting in listed], indent=2))
-        return
-    _print_table(listed)
-
-
-def _print_table(listed: list[Setting]) -> None:
-    from rich.console import Console, Group
-    from rich.padding import Padding
-    from rich.table import Table
-    from rich.text import Text
-
-    table = Table(box=None, pad_edge=False)
-    table.add_column("setting")
-    table.add_column("value")
-    for setting in listed:
-        meaning = Padding(Text(setting.description, style="dim"), (0, 0, 0, 2))
-        changed = "" if setting.value == setting.default else "bold"
-        table.add_row(Group(Text(setting.variable), meaning), Text(setting.value, style=changed))
-    Console().print(table)

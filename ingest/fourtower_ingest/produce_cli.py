@@ -11,6 +11,8 @@ from typing import TYPE_CHECKING, Annotated, Any, BinaryIO
 
 import typer
 
+from fourtower_ingest.options import AsJson, Kafka, option
+
 if TYPE_CHECKING:
     from collections.abc import Callable
 
@@ -20,21 +22,17 @@ if TYPE_CHECKING:
 STDIN = Path("-")
 
 
-def _option(help: str, variable: str) -> Any:
-    return typer.Option(help=help, envvar=f"FOURTOWER_{variable}", show_default=False)
-
-
 def produce(
     events: Annotated[Path, typer.Argument(help="File of catalog events, one JSON object a line; - reads them here.")],
     *,
-    bootstrap: Annotated[str | None, _option("Addresses of Kafka, separated by commas.", "KAFKA_BOOTSTRAP")] = None,
-    topic: Annotated[str | None, _option("Where to publish.", "TOPIC_UPDATES")] = None,
+    bootstrap: Kafka = None,
+    topic: Annotated[str | None, option("Where to publish.", "TOPIC_UPDATES")] = None,
     check: Annotated[
         bool,
         typer.Option("--check/--no-check", help="Leave out what breaks the contract, or publish every line as it is."),
     ] = True,
     rate: Annotated[float, typer.Option(min=0, help="Lines per second, at most; 0: as fast as it goes.")] = 0.0,
-    as_json: Annotated[bool, typer.Option("--json", help="Print JSON.")] = False,
+    as_json: AsJson = False,
 ) -> None:
     """Publish a file of catalog events to Kafka, each under its product's id.
 
@@ -45,7 +43,7 @@ def produce(
     \b
     Example:
       fourtower synth --products 2000 --out catalog
-      fourtower produce catalog/events.jsonl --bootstrap localhost:9092
+      fourtower produce catalog/events.jsonl --kafka localhost:9092
     """
     from fourtower_ingest.broker.producer import LogProducer
 

@@ -8,7 +8,8 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from fourtower_ingest.ingest_cli import Alias, Bootstrap, Generation, Group, Redis, read_all
+from fourtower_ingest.ingest_cli import Alias, Generation, read_all
+from fourtower_ingest.options import Group, Kafka, Redis
 
 if TYPE_CHECKING:
     from fourtower_ingest.status import Observer
@@ -16,7 +17,7 @@ if TYPE_CHECKING:
 
 def status(
     *,
-    bootstrap: Bootstrap = None,
+    bootstrap: Kafka = None,
     redis: Redis = None,
     group: Group = None,
     alias: Alias = None,

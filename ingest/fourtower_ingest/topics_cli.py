@@ -8,6 +8,8 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
+from fourtower_ingest.options import AsJson, Kafka, option
+
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
@@ -19,15 +21,9 @@ if TYPE_CHECKING:
 
 app = typer.Typer(no_args_is_help=True)
 
-
-def _option(help: str, variable: str, **more: Any) -> Any:
-    return typer.Option(help=help, envvar=f"FOURTOWER_{variable}", show_default=False, **more)
-
-
-Bootstrap = Annotated[str | None, _option("Addresses of Kafka, separated by commas.", "KAFKA_BOOTSTRAP")]
-Updates = Annotated[str | None, _option("The topic of events.", "TOPIC_UPDATES")]
-Partitions = Annotated[int | None, _option("Of topics that are created.", "TOPIC_PARTITIONS", min=1)]
-Replication = Annotated[int | None, _option("Copies of each partition; 3 in production.", "TOPIC_REPLICATION", min=1)]
+Updates = Annotated[str | None, option("The topic of events.", "TOPIC_UPDATES")]
+Partitions = Annotated[int | None, option("Of topics that are created.", "TOPIC_PARTITIONS", min=1)]
+Replication = Annotated[int | None, option("Copies of each partition; 3 in production.", "TOPIC_REPLICATION", min=1)]
 Compacted = Annotated[
     bool | None,
     typer.Option(
@@ -37,7 +33,6 @@ Compacted = Annotated[
         show_default=False,
     ),
 ]
-AsJson = Annotated[bool, typer.Option("--json", help="Print JSON.")]
 
 
 @app.callback()
@@ -57,7 +52,7 @@ def topics() -> None:
 @app.command()
 def create(
     *,
-    bootstrap: Bootstrap = None,
+    bootstrap: Kafka = None,
     updates: Updates = None,
     partitions: Partitions = None,
     replication: Replication = None,
@@ -95,7 +90,7 @@ def create(
 @app.command()
 def show(
     *,
-    bootstrap: Bootstrap = None,
+    bootstrap: Kafka = None,
     updates: Updates = None,
     compacted: Compacted = None,
     as_json: AsJson = False,

@@ -10,6 +10,9 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
+from fourtower_ingest.options import AsJson, Kafka
+from fourtower_workers.options import Alias, Index, Token
+
 if TYPE_CHECKING:
     from fourtower_ingest.broker.admin import TopicFacts
     from fourtower_search.index.generations import GenerationPlan
@@ -19,13 +22,9 @@ if TYPE_CHECKING:
 
 def bootstrap(
     *,
-    index: Annotated[
-        str | None, typer.Option(help="Server of the index, milvus://host:19530.", envvar="FOURTOWER_WORKER_INDEX")
-    ] = None,
-    alias: Annotated[str | None, typer.Option(help="Name of the index.", envvar="FOURTOWER_WORKER_ALIAS")] = None,
-    token: Annotated[
-        str | None, typer.Option(help="Of the server, user:password.", envvar="FOURTOWER_WORKER_TOKEN")
-    ] = None,
+    index: Index = None,
+    alias: Alias = None,
+    token: Token = None,
     catalog: Annotated[Path | None, typer.Option(help="catalog.toml, the declared attributes.")] = None,
     model: Annotated[
         str | None,
@@ -35,11 +34,8 @@ def bootstrap(
         str, typer.Option(help='Index type and parameters as JSON, such as {"type": "IVF_FLAT"}.')
     ] = "{}",
     topics: Annotated[bool, typer.Option("--topics/--no-topics", help="Whether Kafka's topics are part of it.")] = True,
-    kafka: Annotated[
-        str | None,
-        typer.Option(help="Addresses of Kafka, separated by commas.", envvar="FOURTOWER_KAFKA_BOOTSTRAP"),
-    ] = None,
-    as_json: Annotated[bool, typer.Option("--json", help="Print JSON.")] = False,
+    kafka: Kafka = None,
+    as_json: AsJson = False,
 ) -> None:
     """Create what streaming needs, or verify it: topics, index and alias.
 

@@ -11,10 +11,15 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
+from fourtower_ingest.ingest_cli import read_all
+from fourtower_ingest.options import AsJson, Group, Kafka, Redis
+from fourtower_ingest.terminal import counting_bar
+from fourtower_workers.options import Alias, Generation, Index, Token
+
 if TYPE_CHECKING:
     from collections.abc import Callable
 
-    from fourtower_ingest.settings import FlowSettings, IngesterSettings, KafkaSettings, RedisSettings, TopicSettings
+    from fourtower_ingest.settings import IngestSettings
     from fourtower_search.index.generations import GenerationRecord
     from fourtower_search.index.product_index import ProductIndex
     from fourtower_workers.reconciling.comparing import Comparison
@@ -48,29 +53,14 @@ def reconcile(
         list[str] | None,
         typer.Option(help="A class of findings that is only counted, such as image_missing; repeat for several."),
     ] = None,
-    index: Annotated[
-        str | None, typer.Option(help="Server of the index, milvus://host:19530.", envvar="FOURTOWER_WORKER_INDEX")
-    ] = None,
-    alias: Annotated[
-        str | None, typer.Option(help="Which index of the server.", envvar="FOURTOWER_WORKER_ALIAS")
-    ] = None,
-    generation: Annotated[
-        int | None, typer.Option(min=1, help="Which generation of it.", envvar="FOURTOWER_WORKER_GENERATION")
-    ] = None,
-    token: Annotated[
-        str | None, typer.Option(help="Of the server, user:password.", envvar="FOURTOWER_WORKER_TOKEN")
-    ] = None,
-    kafka: Annotated[
-        str | None,
-        typer.Option(help="Addresses of Kafka, separated by commas.", envvar="FOURTOWER_KAFKA_BOOTSTRAP"),
-    ] = None,
-    group: Annotated[
-        str | None, typer.Option(help="The ingesters' group of consumers.", envvar="FOURTOWER_INGESTER_GROUP")
-    ] = None,
-    redis: Annotated[
-        str | None, typer.Option(help="Where workers are reached, for repairs.", envvar="FOURTOWER_REDIS_URL")
-    ] = None,
-    as_json: Annotated[bool, typer.Option("--json", help="Print JSON.")] = False,
+    index: Index = None,
+    alias: Alias = None,
+    generation: Generation = None,
+    token: Token = None,
+    kafka: Kafka = None,
+    group: Group = None,
+    redis: Redis = None,
+    as_json: AsJson = False,
 ) -> None:
     """Compare the index with the log, and mend what differs.
 
@@ -86,16 +76,11 @@ def reconcile(
       fourtower reconcile --repair --state reconcile --rate 500
     """
     from fourtower_ingest.environment import read_settings
-    from fourtower_ingest.settings import FlowSettings, IngesterSettings, KafkaSettings, RedisSettings, TopicSettings
     from fourtower_workers.reconciling.reconciliation import Wishes
     from fourtower_workers.settings import WorkerSettings
 
     parts = _Parts(
-        kafka=read_settings(KafkaSettings, bootstrap=kafka),
-        redis=read_settings(RedisSettings, url=redis),
-        topics=read_settings(TopicSettings),
-        flow=read_settings(FlowSettings),
-        ingester=read_settings(IngesterSettings, group=group),
+        stream=read_all(kafka={"bootstrap": kafka}, redis={"url": redis}, ingester={"group": group}),
         worker=read_settings(WorkerSettings, index=index, alias=alias, generation=generation, token=token),
     )
     wishes = Wishes(repair=repair, delete_extra=delete_extra, rate=rate, most=most, ignore=_kinds(ignore or []))
@@ -113,11 +98,7 @@ def reconcile(
 class _Parts:
     """All settings that play a role."""
 
-    kafka: KafkaSettings
-    redis: RedisSettings
-    topics: TopicSettings
-    flow: FlowSettings
-    ingester: IngesterSettings
+    stream: IngestSettings
     worker: WorkerSettings
 
     def reader(self) -> Reader:
@@ -126,15 +107,15 @@ class _Parts:
 
         from fourtower_ingest.broker.ranges import read_range
 
-        return partial(read_range, self.kafka, max_record_bytes=self.topics.max_event_bytes)
+        return partial(read_range, self.stream.kafka, max_record_bytes=self.stream.topics.max_event_bytes)
 
     def snapshot(self, record: GenerationRecord) -> Snapshot:
         """How the log stands now."""
         from fourtower_ingest.broker.admin import LogAdmin
         from fourtower_workers.reconciling.snapshot import take_snapshot
 
-        with LogAdmin(self.kafka) as admin:
-            return take_snapshot(admin, self.topics, group=self.ingester.group, record=record)
+        with LogAdmin(self.stream.kafka) as admin:
+            return take_snapshot(admin, self.stream.topics, group=self.stream.ingester.group, record=record)
 
     @contextmanager
     def opened(self) -> Iterator[tuple[ProductIndex, GenerationRecord]]:
@@ -153,9 +134,7 @@ class _Parts:
         """Have workers mend findings; why that stopped early, if it did."""
         from fourtower_workers.reconciling.repairing import mend_by_workers
 
-        return mend_by_workers(
-            comparison, kinds, advance, worker=self.worker, redis=self.redis, flow=self.flow, topics=self.topics
-        )
+        return mend_by_workers(comparison, kinds, advance, worker=self.worker, stream=self.stream)
 
 
 def _kinds(names: list[str]) -> frozenset[Kind]:
@@ -174,14 +153,14 @@ def _run(parts: _Parts, wishes: Wishes, state: Path | None) -> Report:
         return Reconciliation(
             index=index,
             record=record,
-            topics=parts.topics,
+            topics=parts.stream.topics,
             read=parts.reader(),
             snapshot=lambda: parts.snapshot(record),
             mend=parts.mend,
             wishes=wishes,
-            bars=_bar,
+            bars=counting_bar,
             tell=lambda text: typer.echo(text, err=True),
-        ).run(parts.ingester.group, state)
+        ).run(parts.stream.ingester.group, state)
 
 
 def _show(report: Report, *, as_json: bool) -> None:
@@ -193,15 +172,3 @@ def _show(report: Report, *, as_json: bool) -> None:
     from rich.console import Console
 
     Console().print(render(report))
-
-
-@contextmanager
-def _bar(title: str, total: int | None) -> Iterator[Callable[[int], None]]:
-    """A progress bar, for terminals only."""
-    from rich.console import Console
-    from rich.progress import Progress
-
-    console = Console(stderr=True)
-    with Progress(console=console, transient=True, disable=not console.is_terminal) as progress:
-        task = progress.add_task(title, total=total)
-        yield lambda done: progress.advance(task, done)

@@ -13,6 +13,7 @@ from collections.abc import Callable
 from typing import TYPE_CHECKING, NamedTuple
 
 from fourtower_ingest.logs import fields
+from fourtower_ingest.redis_client import STREAM_TTL_S
 from fourtower_ingest.wire import Done, Lost, Started, Written, stream_name
 
 if TYPE_CHECKING:
@@ -20,8 +21,6 @@ if TYPE_CHECKING:
 
 log = logging.getLogger("fourtower.worker.reporting")
 
-STREAM_TTL_S = 3600
-"""A stream that nobody adds to for this long belongs to an ingester that is gone."""
 FIRST_PAUSE_S, LONGEST_PAUSE_S = 0.1, 2.0
 
 

@@ -2,35 +2,23 @@
 
 from __future__ import annotations
 
-import json
-from collections.abc import Sequence
-from dataclasses import asdict
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated
+from typing import Annotated
 
 import typer
 
-if TYPE_CHECKING:
-    from pydantic_settings import BaseSettings
+from fourtower_ingest.options import AsJson, Redis, ShowSettings
+from fourtower_ingest.terminal import show_settings
+from fourtower_workers.options import Alias, Generation, Index, Token
 
 
 def worker(
     *,
-    index: Annotated[
-        str | None, typer.Option(help="Server of the index, milvus://host:19530.", envvar="FOURTOWER_WORKER_INDEX")
-    ] = None,
-    alias: Annotated[
-        str | None, typer.Option(help="Which index of the server.", envvar="FOURTOWER_WORKER_ALIAS")
-    ] = None,
-    generation: Annotated[
-        int | None, typer.Option(min=1, help="Which generation of it.", envvar="FOURTOWER_WORKER_GENERATION")
-    ] = None,
-    token: Annotated[
-        str | None, typer.Option(help="Of the server, user:password.", envvar="FOURTOWER_WORKER_TOKEN")
-    ] = None,
-    redis: Annotated[
-        str | None, typer.Option(help="Where batches come from, redis://host:6379/0.", envvar="FOURTOWER_REDIS_URL")
-    ] = None,
+    index: Index = None,
+    alias: Alias = None,
+    generation: Generation = None,
+    token: Token = None,
+    redis: Redis = None,
     model: Annotated[
         str | None,
         typer.Option(help="Checkpoint; by default the one the index records.", envvar="FOURTOWER_WORKER_MODEL"),
@@ -71,8 +59,8 @@ def worker(
     log_level: Annotated[
         str | None, typer.Option(help="DEBUG, INFO, WARNING or ERROR.", envvar="FOURTOWER_WORKER_LOG_LEVEL")
     ] = None,
-    settings: Annotated[bool, typer.Option("--settings", help="List all settings, and stop.")] = False,
-    as_json: Annotated[bool, typer.Option("--json", help="With --settings: print JSON.")] = False,
+    settings: ShowSettings = False,
+    as_json: AsJson = False,
 ) -> None:
     """Take batches from the ingester, and put them into the index.
 
@@ -109,17 +97,6 @@ def worker(
     )
     shared = read_settings(RedisSettings, url=redis), read_settings(FlowSettings)
     if settings:
-        _show([own, shared[0]], as_json=as_json)
+        show_settings([own, *shared], as_json=as_json)
     else:
         raise typer.Exit(run(own, *shared))
-
-
-def _show(all_of: Sequence[BaseSettings], *, as_json: bool) -> None:
-    from fourtower_ingest.environment import list_settings
-
-    listed = list_settings(all_of)
-    if as_json:
-        typer.echo(json.dumps([asdict(setting) for setting in listed], indent=2))
-        return
-    for setting in listed:
-        typer.echo(f"{setting.variable}={setting.value}\n    {setting.description}")

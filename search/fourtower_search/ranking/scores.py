@@ -105,11 +105,12 @@ def explain(
 def _relevant(
     matches: Sequence[Match], calibration: Calibration, counted: float, lexical: LexicalParams
 ) -> list[float]:
-    """Relevance by the vector score and, where `counted` says that they count, by words."""
+    """Relevance by the vector score and, where `counted` says that they count, by words; of what has a score."""
     slope, intercept = calibration.slope, calibration.intercept
+    scored = [(raw, words) for _, raw, words in matches if raw is not None]
     if not counted:
-        return [logistic(raw or 0.0, slope, intercept) for _, raw, _ in matches]
-    return [logistic(raw or 0.0, slope, intercept + counted * lexical(words)) for _, raw, words in matches]
+        return [logistic(raw, slope, intercept) for raw, _ in scored]
+    return [logistic(raw, slope, intercept + counted * lexical(words)) for raw, words in scored]
 
 
 def _fused(candidates: Sequence[Candidate], lexical: LexicalParams) -> list[float]:

@@ -112,6 +112,6 @@ def test_a_missing_topic_and_a_missing_file_are_said(fourtower, tmp_path):
 
 
 def test_nobody_at_the_address_is_one_sentence(fourtower):
-    done = fourtower("topics", "show", "--bootstrap", "localhost")
+    done = fourtower("topics", "show", "--kafka", "localhost")
     assert done.returncode == 1
     assert done.stderr.decode().splitlines()[-1].startswith("fourtower: FOURTOWER_KAFKA_BOOTSTRAP names 'localhost'")

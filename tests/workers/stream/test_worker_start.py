@@ -1,6 +1,7 @@
 """What `fourtower worker` says when it can't start."""
 
 import json
+import re
 
 import pytest
 from typer.testing import CliRunner
@@ -62,4 +63,7 @@ def test_all_settings_can_be_listed_without_anything_to_connect_to():
     assert listed["FOURTOWER_WORKER_PROCESSES"] == "3"
     assert listed["FOURTOWER_WORKER_TOKEN"] == "********"
     assert "FOURTOWER_REDIS_URL" in listed
-    assert "FOURTOWER_WORKER_PROCESSES=3" in CliRunner().invoke(app, ["worker", "--settings"], env=environment).stdout
+    assert "FOURTOWER_FLOW_VISIBILITY_TIMEOUT_S" in listed
+    shown = CliRunner().invoke(app, ["worker", "--settings"], env=environment).stdout
+    assert re.search(r"^FOURTOWER_WORKER_PROCESSES +3 *$", shown, re.MULTILINE)
+    assert "secret" not in shown

@@ -13,7 +13,7 @@ from fourtower_ingest.events import Delete
 from fourtower_ingest.hearing import Hearing
 from fourtower_ingest.news import Died, Forgotten, Heard, Inbox, News, PublishFailed
 from fourtower_ingest.running import process_name
-from fourtower_ingest.settings import FlowSettings, RedisSettings, TopicSettings
+from fourtower_ingest.settings import IngestSettings, RedisSettings
 from fourtower_ingest.wire import MOST_EVENTS, EventReport, IndexBatch, Topology, stream_name
 from fourtower_search.index.convergence import Stored
 from fourtower_workers.reconciling.cases import Case
@@ -190,15 +190,16 @@ def mend_by_workers(
     advance: Advance,
     *,
     worker: WorkerSettings,
-    redis: RedisSettings,
-    flow: FlowSettings,
-    topics: TopicSettings,
+    stream: IngestSettings,
 ) -> str:
     """Have the workers of a generation mend all open findings of these kinds; why it stopped early, if it did."""
     topology = Topology(alias=worker.alias, generation=worker.generation)
     workers = QueuedWorkers(
-        redis, topology, process=process_name("reconcile"), visibility_timeout_s=flow.visibility_timeout_s
+        stream.redis,
+        topology,
+        process=process_name("reconcile"),
+        visibility_timeout_s=stream.flow.visibility_timeout_s,
     )
-    errands = Errands(topology, workers.stream, topics.updates, flow.image_policy)
+    errands = Errands(topology, workers.stream, stream.topics.updates, stream.flow.image_policy)
     with workers.at_work():
         return Repair(comparison, workers, errands).run(kinds, advance)
