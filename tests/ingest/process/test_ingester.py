@@ -87,8 +87,8 @@ def test_commits_reach_the_end_even_where_offsets_have_holes(shop):
         client.send(shop.name, key=b"p1", value=Delete(product_id="p1", version=number).to_json())
     client.commit_transaction()
     client.close()
+    eventually(lambda: shop.lag() == 11, "the coordinator has written the end of the transaction")
     with shop.ingester(), StandIn(shop.redis):
-        assert shop.lag() == 11
         shop.await_committed()
 
 
