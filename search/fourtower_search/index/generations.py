@@ -12,6 +12,7 @@ from typing import Any, Protocol
 from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
 from fourtower_search.errors import IndexMismatch, InvalidQuery
+from fourtower_search.index.life import Life
 from fourtower_search.index.memory import MemoryRows
 from fourtower_search.index.settings import IndexSettings
 from fourtower_search.index.store import RowStore
@@ -54,6 +55,7 @@ class GenerationRecord(GenerationPlan):
     fourtower_version: str
     dropped: bool = False
     """Its number is never used again: a client that still holds it must not find rows of another model."""
+    life: Life = Life()
 
 
 class Generations(Protocol):
@@ -218,7 +220,7 @@ def check_amendment(before: GenerationRecord, after: GenerationRecord) -> None:
         IndexMismatch: more than the numbers that are fitted, or the topic, would change.
     """
     fitted = {"kappa_image", "kappa_text", "lexical_k", "lexical_weight"}
-    free: set[str] = {*fitted, "model", "topic_id", "partition_count"}
+    free: set[str] = {*fitted, "model", "topic_id", "partition_count", "life"}
     names: list[str] = [name for name in GenerationRecord.model_fields if name not in free]
     for name in names:
         if _value(before, name) != _value(after, name):
