@@ -29,7 +29,7 @@ def test_the_deadline_bounds_everything(host: Host, path: str) -> None:
     start = time.monotonic()
     with ImageFetcher(policy) as fetcher, pytest.raises(ImageUnavailable, match=f"http://127.0.0.1:{host.port}/{path}"):
         fetcher.fetch(host.url(path))
-    assert time.monotonic() - start < 1.5
+    assert time.monotonic() - start < 5
 
 
 def test_silence_is_a_timeout_and_retried(host: Host) -> None:

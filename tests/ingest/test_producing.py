@@ -123,7 +123,7 @@ def test_only_so_many_lines_are_ahead_of_their_acknowledgements(monkeypatch):
 def test_a_rate_is_kept():
     start = time.monotonic()
     publish([event(f"{n}") for n in range(21)], rate=50)
-    assert 0.38 <= time.monotonic() - start < 2
+    assert 0.38 <= time.monotonic() - start < 10
 
 
 def test_progress_adds_up_to_the_file():

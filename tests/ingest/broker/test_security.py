@@ -52,7 +52,7 @@ def test_a_wrong_password_is_refused_at_once_and_not_repeated(secure, make):
     start = time.monotonic()
     with pytest.raises(BrokerRefused, match="refused the credentials") as caught:
         make(secure(sasl_password="not-the-password", request_timeout_s=20))
-    assert time.monotonic() - start < 5
+    assert time.monotonic() - start < 15
     assert "FOURTOWER_KAFKA_SASL_" in str(caught.value)
     assert "not-the-password" not in str(caught.value)
     assert "not-the-password" not in repr(caught.value.__cause__)

@@ -89,7 +89,7 @@ def test_a_hanging_redis_fails_all_that_waits_within_its_timeouts_and_serves_aga
         one.send(batch(f"a{number}"))
     failed = {next_of(inbox, PublishFailed).attempt for _ in range(8)}
     assert failed == {f"a{number}" for number in range(8)}
-    assert time.monotonic() - began < 5
+    assert time.monotonic() - began < 15
     server.thaw()
     one.send(batch("after"))
     assert next_of(inbox, Published).attempt == "after"

