@@ -29,6 +29,7 @@ def connect(settings: RedisSettings, *, timeout_s: float | None = None) -> Redis
     timeout = settings.timeout_s if timeout_s is None else timeout_s
     return Redis.from_url(
         settings.url.get_secret_value(),
+        **_tls(settings),
         socket_timeout=timeout,
         socket_connect_timeout=timeout,
         retry=Retry(NoBackoff(), 0),
@@ -72,9 +73,17 @@ def broker_settings(settings: RedisSettings, *, visibility_timeout_s: float) -> 
         "task_serializer": "json",
         "accept_content": ["json"],
     }
-    if url.startswith("rediss://"):
-        shared["broker_use_ssl"] = {"ssl_cert_reqs": "required"}
+    if tls := _tls(settings):
+        shared["broker_use_ssl"] = tls
     return shared
+
+
+def _tls(settings: RedisSettings) -> dict[str, Any]:
+    """How the server's certificate is checked, where there is one."""
+    if not settings.url.get_secret_value().startswith("rediss://"):
+        return {}
+    checked = {"ssl_cert_reqs": "required", "ssl_check_hostname": True}
+    return checked if settings.ca_file is None else {**checked, "ssl_ca_certs": str(settings.ca_file)}
 
 
 def address(settings: RedisSettings) -> str:

@@ -57,6 +57,8 @@ class RedisSettings(BaseSettings):
 
     url: SecretStr = SecretStr("redis://127.0.0.1:6379/0")
     """With user and password, if any; `rediss://` for TLS. A database of its own: Celery keeps its queues there."""
+    ca_file: Path | None = None
+    """With `rediss://`: certificates (PEM) that the server's one is checked with; by default the system's."""
     prefix: str = Field(default="fourtower", pattern=r"^[a-z0-9][a-z0-9:_-]{0,60}$")
     """What all keys begin with."""
     timeout_s: float = Field(default=2.0, gt=0)
@@ -181,6 +183,9 @@ class IngesterSettings(BaseSettings):
     """Of the index."""
     generation: int = Field(default=1, ge=1)
     """Of the index; its workers listen on a queue of their own."""
+    dead_letters: bool = True
+    """Whether what can't be indexed becomes a dead letter. Not where another generation is built: the live one's
+    ingester writes them, and here they are only counted and logged."""
     session_timeout_s: float = Field(default=45.0, gt=0)
     """How long the group waits for a process that is silent, or restarts under its name."""
     heartbeat_file: Path | None = None

@@ -37,6 +37,8 @@ def wait_until(condition: Callable[[], Any], *, what: str, timeout_s: float = 90
 class Process:
     """One `fourtower` process in a group of its own, with its log."""
 
+    program = FOURTOWER
+
     def __init__(self, *words: str, env: dict[str, str], log: Path) -> None:
         self.words, self.env, self.log = words, env, log
         self._process: subprocess.Popen[bytes] | None = None
@@ -44,7 +46,7 @@ class Process:
     def start(self) -> None:
         with self.log.open("ab") as output:
             self._process = subprocess.Popen(
-                [*FOURTOWER, *self.words],
+                [*self.program, *self.words],
                 stdin=subprocess.DEVNULL,
                 stdout=output,
                 stderr=output,
@@ -74,6 +76,14 @@ class Process:
         assert self._process is not None
         self._process.wait(timeout=10)
 
+    def freeze(self) -> None:
+        """Keep it and its children from doing anything."""
+        os.killpg(self.pid, signal.SIGSTOP)
+
+    def thaw(self) -> None:
+        """Let them go on."""
+        os.killpg(self.pid, signal.SIGCONT)
+
     def stop(self, *, timeout_s: float = 60) -> int:
         """Tell it to end, wait, and return its exit code."""
         assert self._process is not None
@@ -94,6 +104,7 @@ class Cluster:
         broker: a Kafka, which others may use as well.
         compacted: whether the topic is.
         environment: further settings.
+        redis: the kind of Redis.
         milvus: address of a server that runs already; by default a Milvus Lite server of the cluster's own.
     """
 
@@ -106,13 +117,14 @@ class Cluster:
         partitions: int = 3,
         milvus: str | None = None,
         environment: dict[str, str] | None = None,
+        redis: type[RedisServer] = RedisServer,
     ) -> None:
         self.folder, self.broker = folder, broker
         draw_pictures(folder)
         (folder / "catalog.toml").write_text(CATALOG)
         self.topic = f"shop-{uuid.uuid4().hex[:8]}"
         self.dead_letters, self.replays = f"{self.topic}.dlq", f"{self.topic}.replay"
-        self.redis = RedisServer(folder / "redis")
+        self.redis = redis(folder / "redis")
         port = free_port()
         self._own_milvus = milvus is None
         self.milvus = Server(lambda: start_lite(folder / "milvus", port=port))
