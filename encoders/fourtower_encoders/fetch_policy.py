@@ -65,6 +65,8 @@ class FetchPolicy(Frozen):
     """Between two pieces of an answer."""
     deadline_s: float = Field(default=30.0, gt=0)
     """For everything together: names, redirects, retries, waiting."""
+    patience_s: float = Field(default=60.0, gt=0)
+    """How long one host may keep us waiting in vain, all requests added up, before it is left alone for a while."""
     max_redirects: int = Field(default=4, ge=0)
     retries: int = Field(default=2, ge=0)
     """After connection errors, timeouts and the statuses 408, 425, 429 and 5xx."""

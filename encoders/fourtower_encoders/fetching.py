@@ -10,7 +10,8 @@ import random
 import re
 import ssl
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from email.utils import parsedate_to_datetime
@@ -26,11 +27,14 @@ import httpcore
 from fourtower_encoders.connections import Connections
 from fourtower_encoders.errors import ImageRejected, ImageUnavailable, InvalidConfig
 from fourtower_encoders.fetch_policy import FetchPolicy, Target
+from fourtower_encoders.patience import Patience
 from fourtower_encoders.vetted_network import Deadline, Resolver, VettedNetwork, resolve
 
 __all__ = ["FetchPolicy", "Fetched", "ImageFetcher"]
 
 _KEEP_ALIVE_S = 30.0
+_QUICK_S = 1.0
+"""A refusal that comes sooner is an answer like any other."""
 _REDIRECTS = {301, 302, 303, 307, 308}
 _PASSING = {408, 425, 429}
 _UNNAMED_TYPES = {"", "application/octet-stream", "binary/octet-stream"}
@@ -74,6 +78,7 @@ class ImageFetcher:
         self._deadline = Deadline()
         self._agent = f"fourtower/{_own_version()}"
         self._tls = _tls_context(policy.ca_file)
+        self._patience = Patience(policy.patience_s)
         self._network = VettedNetwork(policy, self._deadline, resolver)
         self._connections = Connections(self._connection, most=policy.max_connections)
 
@@ -113,8 +118,29 @@ class ImageFetcher:
         """
         target = self._policy.target(url)
         condition = etag if etag is not None and _ETAG.fullmatch(etag) else None
-        with self._deadline.within(self._policy.deadline_s):
+        with self._asking(target), self._deadline.within(self._policy.deadline_s):
             return self._retrying(lambda: self._follow(target, condition), target)
+
+    @contextmanager
+    def _asking(self, target: Target) -> Iterator[None]:
+        """Ask a host unless it has kept us waiting too often, and note how it did."""
+        host = (target.host, target.port)
+        if wait_s := self._patience.ask(host):
+            raise ImageUnavailable(
+                f"{target} is not asked for now: its host has kept us waiting in vain for "
+                f"{self._policy.patience_s:g} s and is left alone for {wait_s:.0f} s more; try again later."
+            )
+        began = time.monotonic()
+        try:
+            yield
+        except BaseException as error:
+            seconds = time.monotonic() - began
+            if isinstance(error, ImageRejected) and seconds < _QUICK_S:
+                self._patience.answered(host)
+            else:
+                self._patience.failed(host, seconds)
+            raise
+        self._patience.answered(host)
 
     def _retrying(self, attempt: Callable[[], _T], target: Target) -> _T:
         for number in range(self._policy.retries + 1):

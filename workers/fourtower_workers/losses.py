@@ -46,7 +46,7 @@ class Losses:
         self, *, exception: BaseException, args: Sequence[Any] = (), kwargs: Mapping[str, Any] | None = None, **_: Any
     ) -> None:
         """Celery calls this in the parent when a child is gone, and when it was killed for taking too long."""
-        reason = plain(str(exception))
+        reason = plain(str(exception)).rstrip(".")
         try:
             (raw,) = (*args, *(kwargs or {}).values())
             address = _Address.model_validate(raw)
