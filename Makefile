@@ -8,7 +8,7 @@ READY := .venv/.ready
 SERVICES := .services/.ready
 ARGS ?=
 
-.PHONY: help setup services demo test test-long check format stack stack-stop train-demo experiment bench-encode bench-search wheel clean
+.PHONY: help setup services demo test test-long check format stack stack-stop train-demo experiment bench-encode bench-ingest bench-search wheel clean
 
 help: ## Show this list
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-14s %s\n", $$1, $$2 }' Makefile
@@ -65,6 +65,9 @@ experiment: $(READY) ## Train and compare the variants of the paper; hours (GROC
 
 bench-encode: $(READY) ## Measure how fast products are encoded
 	$(BIN)/python -m benchmarks.encode $(ARGS)
+
+bench-ingest: $(READY) $(SERVICES) ## Measure streaming on a real Kafka, Redis and Milvus
+	$(BIN)/python -m benchmarks.ingest $(ARGS)
 
 bench-search: $(READY) ## Measure searching and indexing on a real Milvus server
 	$(BIN)/python -m benchmarks.search $(ARGS)

@@ -8,7 +8,6 @@ from __future__ import annotations
 import hashlib
 import math
 import re
-import unicodedata
 from collections.abc import Callable, Mapping
 from typing import Annotated, Any, TypeVar
 
@@ -37,6 +36,8 @@ _HTTP_URL = re.compile(r"https?://[^/?#\s]", re.IGNORECASE)
 _KEPT_URL = re.compile(r"inline:[0-9a-f]{64}")
 _SCHEME = re.compile(r"[a-z][a-z0-9+.-]*:", re.IGNORECASE)
 _SHA256 = re.compile(r"[0-9a-fA-F]{64}")
+_CONTROL = re.compile(r"[\x00-\x1f\x7f-\x9f]")
+"""All of Unicode's category Cc."""
 
 
 def is_data_url(url: str) -> bool:
@@ -82,14 +83,14 @@ def as_version(value: int) -> int:
 
 def _one_line(value: str, size: int) -> str:
     _no_longer(value, size)
-    if any(unicodedata.category(character) == "Cc" for character in value):
+    if _CONTROL.search(value):
         raise ValueError("holds a control character; leave it out")
     return value
 
 
 def _no_longer(value: str, size: int) -> None:
     try:
-        length = len(value.encode())
+        length = len(value) if value.isascii() else len(value.encode())
     except UnicodeEncodeError:
         raise ValueError("holds half a character (a lone surrogate), which is no text") from None
     if length > size:

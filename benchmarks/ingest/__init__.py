@@ -1,0 +1,1 @@
+"""How fast and how steadily events become searchable: `python -m benchmarks.ingest`."""
