@@ -11,10 +11,18 @@ import sys
 from collections.abc import Callable, Generator, Iterator
 from typing import Any
 
+import hypothesis
 import pytest
 from tests.services.kafka import kafka_broker, new_kafka  # noqa: F401  fixtures for every test below
 from tests.services.milvus import lite_server, milvus_server  # noqa: F401
 from tests.services.redis import new_redis, redis_server  # noqa: F401
+from tests.services.towers import tiny_towers  # noqa: F401
+
+# How long drawing an example takes says more about the machine than about the test.
+hypothesis.settings.register_profile(
+    "fourtower", deadline=None, suppress_health_check=[hypothesis.HealthCheck.too_slow]
+)
+hypothesis.settings.load_profile("fourtower")
 
 ABOUT_GPU = re.compile(r"\b(gpu|gpus|cuda)\b", re.IGNORECASE)
 

@@ -92,6 +92,7 @@ LIGHT_MODULES = [
     "fourtower_workers.cli",
     "fourtower_workers.indexing",
     "fourtower_workers.reconcile_cli",
+    "fourtower_workers.reindex_cli",
     "fourtower_workers.worker_cli",
 ]
 GRAB_BAGS = {"utils", "util", "common", "helpers", "base", "manager", "misc"}

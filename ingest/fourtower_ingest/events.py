@@ -53,9 +53,14 @@ class Image(_Strict):
     etag: Etag | None = None
 
     @property
+    def inline(self) -> bool:
+        """Whether the picture itself came with the event."""
+        return is_data_url(self.url)
+
+    @property
     def kept(self) -> Image:
         """As it is remembered: without bytes."""
-        return Image(url=kept_url(self.url), sha256=self.sha256, etag=self.etag) if is_data_url(self.url) else self
+        return Image(url=kept_url(self.url), sha256=self.sha256, etag=self.etag) if self.inline else self
 
 
 def _as_images(value: Any) -> Any:

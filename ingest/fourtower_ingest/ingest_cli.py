@@ -20,6 +20,14 @@ if TYPE_CHECKING:
 Instance = Annotated[str | None, option("A name kept across restarts, such as a pod's.", "INGESTER_INSTANCE")]
 Alias = Annotated[str | None, option("Which index.", "INGESTER_ALIAS")]
 Generation = Annotated[int | None, option("Which generation of it.", "INGESTER_GENERATION")]
+DeadLetters = Annotated[
+    bool | None,
+    option(
+        "Whether what can't be indexed becomes a dead letter, or is only counted.",
+        "INGESTER_DEAD_LETTERS",
+        "--dead-letters/--no-dead-letters",
+    ),
+]
 MetricsPort = Annotated[int | None, option("For metrics and probes; 0: none.", "INGESTER_METRICS_PORT")]
 Heartbeat = Annotated[Path | None, option("File that is touched while it works.", "INGESTER_HEARTBEAT_FILE")]
 LogFormat = Annotated[str | None, option("pretty or json.", "INGESTER_LOG_FORMAT")]
@@ -33,6 +41,7 @@ def ingest(
     instance: Instance = None,
     alias: Alias = None,
     generation: Generation = None,
+    dead_letters: DeadLetters = None,
     metrics_port: MetricsPort = None,
     heartbeat_file: Heartbeat = None,
     log_format: LogFormat = None,
@@ -56,6 +65,7 @@ def ingest(
         "instance": instance,
         "alias": alias,
         "generation": generation,
+        "dead_letters": dead_letters,
         "metrics_port": metrics_port,
         "heartbeat_file": heartbeat_file,
         "log_format": log_format,

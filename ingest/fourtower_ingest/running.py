@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import gc
 import logging
 import re
 import socket
@@ -22,9 +23,11 @@ from fourtower_ingest.condition import Condition, status_of
 from fourtower_ingest.dispatching import Dispatcher
 from fourtower_ingest.errors import BrokerUnavailable, TopicMismatch
 from fourtower_ingest.flow.flow import Flow
+from fourtower_ingest.flow.stats import DROPPED, Finished
 from fourtower_ingest.hearing import Hearing
 from fourtower_ingest.heartbeat import Heartbeat
 from fourtower_ingest.ingester import Ingester
+from fourtower_ingest.logs import fields
 from fourtower_ingest.metrics import IngestMetrics
 from fourtower_ingest.news import Inbox
 from fourtower_ingest.probes import ProbeServer
@@ -86,7 +89,7 @@ class _Process:
             bury=self._burying.send,
             drain_s=flow.drain_s,
             on_turn=self._on_turn,
-            on_finished=self._metrics.note,
+            on_finished=self._on_finished,
         )
 
     def run(self, ending: threading.Event) -> None:
@@ -99,6 +102,7 @@ class _Process:
             if consumer is not None:
                 parts.callback(_close, consumer)
                 log.info("Ingesting %s as %s", ", ".join(self._settings.topics.read), self._name)
+                gc.freeze()  # what was loaded stays, and need not be looked through for garbage
                 self._ingester.run(consumer, ending)
 
     def _flow(self) -> Flow:
@@ -110,6 +114,7 @@ class _Process:
             stream=stream_name(self._settings.redis.prefix, self._name),
             source=topics.updates,
             replay_topic=topics.replays if topics.compacted else "",
+            dead_letters_on=self._settings.ingester.dead_letters,
         )
 
     def _join(self) -> LogConsumer:
@@ -141,6 +146,13 @@ class _Process:
     def _on_turn(self, now: float) -> None:
         self._turned = now
         self._heartbeat.beat(now)
+
+    def _on_finished(self, finished: list[Finished]) -> None:
+        self._metrics.note(finished)
+        for record in finished:
+            if record.status == DROPPED:
+                said = fields(place=record.place, product_id=record.product_id, code=record.code)
+                log.warning("Dropped without a dead letter", extra=said)
 
     def _condition(self) -> Condition | None:
         latest = self._ingester.condition

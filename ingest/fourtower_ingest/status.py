@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import time
 from collections import defaultdict
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
 from dataclasses import dataclass, field
 from types import TracebackType
 from typing import Any, Self
@@ -13,11 +14,11 @@ from pydantic import ValidationError
 from redis.exceptions import RedisError
 
 from fourtower_ingest.broker.admin import LogAdmin
-from fourtower_ingest.errors import BrokerUnavailable
+from fourtower_ingest.errors import BrokerUnavailable, RedisUnavailable
 from fourtower_ingest.log import Partition
 from fourtower_ingest.logs import plain
 from fourtower_ingest.redis_client import address, connect, queue_key, status_pattern, unacked_key
-from fourtower_ingest.settings import IngestSettings
+from fourtower_ingest.settings import IngestSettings, RedisSettings
 from fourtower_ingest.wire import ProcessStatus, Topology
 
 
@@ -128,6 +129,36 @@ def by_topic(
         for place, number in enumerate((max(0, end - done), end, done)):
             sums[partition.topic][place] += number
     return {topic: TopicStatus(*numbers) for topic, numbers in sorted(sums.items())}
+
+
+def processes_in(redis: RedisSettings) -> tuple[ProcessStatus, ...]:
+    """The processes, of all generations, that said something within the last seconds.
+
+    Raises:
+        RedisUnavailable: Redis did not answer.
+    """
+    with _answering(redis) as client:
+        keys = sorted(client.scan_iter(status_pattern(redis), count=500))
+        return tuple(_understood([client.get(key) for key in keys]))
+
+
+def queued_in(redis: RedisSettings, topology: Topology) -> int:
+    """Tasks that wait for the workers of a generation.
+
+    Raises:
+        RedisUnavailable: Redis did not answer.
+    """
+    with _answering(redis) as client:
+        return int(client.llen(queue_key(redis, topology)))
+
+
+@contextmanager
+def _answering(redis: RedisSettings) -> Iterator[Any]:
+    try:
+        with connect(redis) as client:
+            yield client
+    except (RedisError, OSError) as error:
+        raise RedisUnavailable(f"Redis at {address(redis)} does not answer ({plain(str(error))}).") from error
 
 
 def _understood(said: list[bytes | None]) -> list[ProcessStatus]:

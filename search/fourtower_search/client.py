@@ -133,8 +133,7 @@ class SearchClient:
             IndexUnavailable: the index did not answer in time; try again after `retry_after_s`.
         """
         request = request_of(query, text=text, image=image, options=options)
-        with self._serving.lend() as searcher:
-            return searcher.answer([request], timeout_s=self._seconds(timeout_s))[0]
+        return self._serving.call(lambda searcher: searcher.answer([request], timeout_s=self._seconds(timeout_s))[0])
 
     def search_many(
         self,
@@ -152,8 +151,7 @@ class SearchClient:
             options: for all queries; those of a mapping win.
         """
         requests = [_request(each, options) for each in _several(queries, "queries")]
-        with self._serving.lend() as searcher:
-            return searcher.answer(requests, timeout_s=self._seconds(timeout_s))
+        return self._serving.call(lambda searcher: searcher.answer(requests, timeout_s=self._seconds(timeout_s)))
 
     def similar(
         self, product_id: str, /, *, timeout_s: float | None = None, **options: Unpack[SearchOptions]
@@ -167,8 +165,7 @@ class SearchClient:
         where = options.get("where")
         both = others if where is None else {"must": [_as_json(where)], **others}
         request = request_of(ProductPart(product_id), options={**options, "where": both, "mode": "vector"})
-        with self._serving.lend() as searcher:
-            return searcher.answer([request], timeout_s=self._seconds(timeout_s))[0]
+        return self._serving.call(lambda searcher: searcher.answer([request], timeout_s=self._seconds(timeout_s))[0])
 
     def get(self, product_id: str, /, *, timeout_s: float | None = None) -> Product:
         """One product.
@@ -183,13 +180,13 @@ class SearchClient:
 
     def get_many(self, product_ids: Iterable[str], /, *, timeout_s: float | None = None) -> dict[str, Product]:
         """Those of some products that exist, by id."""
-        with self._serving.lend() as searcher:
-            return searcher.products(_checked_ids(product_ids), timeout_s=self._seconds(timeout_s))
+        return self._serving.call(
+            lambda searcher: searcher.products(_checked_ids(product_ids), timeout_s=self._seconds(timeout_s))
+        )
 
     def count(self, where: Where | None = None, *, timeout_s: float | None = None) -> int:
         """How many products there are, or fulfil a filter."""
-        with self._serving.lend() as searcher:
-            return searcher.count(where, timeout_s=self._seconds(timeout_s))
+        return self._serving.call(lambda searcher: searcher.count(where, timeout_s=self._seconds(timeout_s)))
 
     def facets(
         self,
@@ -203,8 +200,9 @@ class SearchClient:
         """How many of the products that a query finds have which values; see `FacetRequest`."""
         deep: dict[str, Any] = {"depth": 500, **options, "facets": of}
         request = request_of(query, options=deep)
-        with self._serving.lend() as searcher:
-            return searcher.answer([request], timeout_s=self._seconds(timeout_s))[0].facets
+        return self._serving.call(
+            lambda searcher: searcher.answer([request], timeout_s=self._seconds(timeout_s))[0].facets
+        )
 
     def embed(self, *, texts: Sequence[str] = (), images: Sequence[ImageSource] = ()) -> dict[str, NDArray[np.float32]]:
         """Embeddings of query texts and pictures, `{"texts": [N, D], "images": [M, D]}`."""
@@ -220,8 +218,7 @@ class SearchClient:
 
     def products(self, where: Where | None = None) -> Generator[Product]:
         """Every product, or every one that fulfils a filter, by ascending id."""
-        with self._serving.lend() as searcher:
-            yield from searcher.iterate(where, timeout_s=self._timeout_s)
+        yield from self._serving.iterate(lambda searcher: searcher.iterate(where, timeout_s=self._timeout_s))
 
     @property
     def generation(self) -> str:

@@ -9,6 +9,7 @@ SearchError
 ├── Unsupported           this server can't do it; the message names the version or setting that helps
 ├── IndexUnavailable      try again after `retry_after_s`
 └── IndexMismatch         fix the deployment: collection, model and schema don't belong together
+    └── CollectionGone      look which collection is live now; clients do so by themselves
 """
 
 from __future__ import annotations
@@ -52,3 +53,7 @@ class IndexUnavailable(SearchError):
 
 class IndexMismatch(SearchError):
     """What the collection records contradicts the model, the catalog or this version of Fourtower."""
+
+
+class CollectionGone(IndexMismatch):
+    """The collection was dropped since it was opened, or never was there."""

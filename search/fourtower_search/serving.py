@@ -5,12 +5,12 @@ from __future__ import annotations
 import logging
 import threading
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Generator, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 from typing import Generic, Protocol, TypeVar
 
-from fourtower_search.errors import SearchError
+from fourtower_search.errors import CollectionGone, SearchError
 
 CLOSED = "This client was closed; make another one."
 log = logging.getLogger(__name__)
@@ -25,6 +25,7 @@ class Closeable(Protocol):
 
 
 _T = TypeVar("_T", bound=Closeable)
+_R = TypeVar("_R")
 
 
 @dataclass
@@ -54,6 +55,7 @@ class Serving(Generic[_T]):
         """
         self._current, self._load, self._refresh_s = current, load, refresh_s
         self._lock = threading.Lock()
+        self._looking = threading.Lock()
         name = current()
         self._lent = _Lent(name, load(name))
         self._asked = time.monotonic()
@@ -72,14 +74,46 @@ class Serving(Generic[_T]):
         finally:
             self._give_back(lent)
 
+    def call(self, use: Callable[[_T], _R]) -> _R:
+        """What `use` makes of the current generation; if that was dropped, what it makes of the live one."""
+        try:
+            with self.lend() as thing:
+                return use(thing)
+        except CollectionGone:
+            if not self._left(thing):
+                raise
+        with self.lend() as thing:
+            return use(thing)
+
+    def iterate(self, use: Callable[[_T], Iterator[_R]]) -> Generator[_R]:
+        """The same for what comes one by one: all of it from one generation, which may be dropped before the first."""
+        begun = False
+        try:
+            with self.lend() as thing:
+                for each in use(thing):
+                    begun = True
+                    yield each
+                return
+        except CollectionGone:
+            if begun or not self._left(thing):
+                raise
+        with self.lend() as thing:
+            yield from use(thing)
+
     def refresh(self) -> None:
         """Ask what is current, and switch to it if it is another one; what goes wrong is logged, the old one stays."""
+        with self._looking:
+            self._look()
+
+    def _look(self) -> None:
+        doing = "It can't be found out which generation is live"
         try:
             name = self._current()
+            doing = f"The next generation, {name}, can't be loaded"
             if name != self._lent.name:
                 self._switch(_Lent(name, self._load(name)))
         except Exception:
-            log.warning("The next generation can't be loaded; %s goes on answering.", self._lent.name, exc_info=True)
+            log.warning("%s; %s goes on answering.", doing, self._lent.name, exc_info=True)
         finally:
             with self._lock:
                 self._asked, self._asking = time.monotonic(), False
@@ -89,6 +123,13 @@ class Serving(Generic[_T]):
         with self._lock:
             self._closed = True
         self._retire(self._lent)
+
+    def _left(self, thing: _T) -> bool:
+        """Whether something else is lent now; of many calls that ask together, one looks for it."""
+        with self._looking:
+            if self._lent.thing is thing:
+                self._look()
+            return self._lent.thing is not thing
 
     def _take(self) -> _Lent[_T]:
         with self._lock:

@@ -111,6 +111,6 @@ def test_a_next_generation_that_can_not_be_loaded_leaves_the_old_one(
         generations.point(generations.create(plan, timeout_s=60).generation, timeout_s=60)
         client.refresh()
         assert client.search("mug").generation == "shop_g1"
-        assert "The next generation can't be loaded; shop_g1 goes on answering." in caplog.text
+        assert "The next generation, shop_g2, can't be loaded; shop_g1 goes on answering." in caplog.text
         with pytest.raises(UnknownProduct):
             client.similar("nobody")

@@ -81,7 +81,7 @@ def test_what_can_not_be_loaded_leaves_the_old_one(caplog):
     serving.refresh()
     with serving.lend() as thing:
         assert thing.name == "g1"
-    assert "The next generation can't be loaded; g1 goes on answering." in caplog.text
+    assert "The next generation, g2, can't be loaded; g1 goes on answering." in caplog.text
 
 
 def test_closing_while_the_next_one_loads_closes_both():

@@ -24,6 +24,9 @@ class KafkaBroker(Server):
 
     def __init__(self, folder: Path) -> None:
         self.port, self.secure_port, self._controller_port = free_port(), free_port(), free_port()
+        self.relayed_port = free_port()
+        self.relay_port = self.relayed_port
+        """What clients are told that come through `relayed_port`; set it to a proxy's port before the start."""
         self.folder = folder
         folder.mkdir(parents=True, exist_ok=True)
         super().__init__(self._run)
@@ -79,9 +82,10 @@ class KafkaBroker(Server):
                 "node.id=1",
                 f"controller.quorum.voters=1@127.0.0.1:{self._controller_port}",
                 f"listeners=OPEN://127.0.0.1:{self.port},SECURE://127.0.0.1:{self.secure_port},"
-                f"CONTROLLER://127.0.0.1:{self._controller_port}",
-                f"advertised.listeners=OPEN://127.0.0.1:{self.port},SECURE://localhost:{self.secure_port}",
-                "listener.security.protocol.map=OPEN:PLAINTEXT,SECURE:SASL_SSL,CONTROLLER:PLAINTEXT",
+                f"RELAYED://127.0.0.1:{self.relayed_port},CONTROLLER://127.0.0.1:{self._controller_port}",
+                f"advertised.listeners=OPEN://127.0.0.1:{self.port},SECURE://localhost:{self.secure_port},"
+                f"RELAYED://127.0.0.1:{self.relay_port}",
+                "listener.security.protocol.map=OPEN:PLAINTEXT,RELAYED:PLAINTEXT,SECURE:SASL_SSL,CONTROLLER:PLAINTEXT",
                 "controller.listener.names=CONTROLLER",
                 "inter.broker.listener.name=OPEN",
                 "sasl.enabled.mechanisms=PLAIN",

@@ -36,9 +36,9 @@ def answers(port: int) -> bool:
     return True
 
 
-def start_milvus(folder: Path) -> Service:
+def start_milvus(folder: Path, *, port: int | None = None) -> Service:
     """A Milvus server with its data in `folder`."""
-    port = free_port()
+    port = port or free_port()
     command = [str(BIN / "milvus-server"), "--data", str(folder), "--proxy-port", str(port)]
     for name in INNER_PORTS:
         command += [f"--{name}-port", str(free_port())]

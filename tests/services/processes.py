@@ -3,20 +3,28 @@
 from __future__ import annotations
 
 import os
+import random
 import signal
 import socket
 import subprocess
 import time
 from collections.abc import Callable, Sequence
+from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
 
+PORTS = (20_000, 32_000)
+"""Below those that outgoing connections have."""
+
 
 def free_port() -> int:
-    """A port that nobody listens on."""
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        return int(probe.getsockname()[1])
+    """A port that nobody listens on, and that the kernel gives to no outgoing connection before it is used."""
+    chance = random.SystemRandom()  # tests beside this one have seeds as well
+    while True:
+        port = chance.randrange(*PORTS)
+        with socket.socket() as probe, suppress(OSError):
+            probe.bind(("127.0.0.1", port))
+            return port
 
 
 @dataclass
@@ -77,6 +85,17 @@ class Server:
     def __init__(self, launch: Callable[[], Service]) -> None:
         self._launch = launch
         self._service: Service | None = None
+
+    @property
+    def alive(self) -> bool:
+        """Whether its process runs, frozen or not."""
+        return self._service is not None and self._service.process.poll() is None
+
+    @property
+    def pid(self) -> int:
+        """Of its process, which leads a group of its own."""
+        assert self._service is not None
+        return self._service.process.pid
 
     def start(self) -> None:
         """Start it, if it does not run, and wait until it answers."""

@@ -12,7 +12,7 @@ import uuid
 from collections.abc import Callable, Sequence
 from itertools import groupby
 from pathlib import Path
-from typing import Any
+from typing import Any, ClassVar
 
 from tests.services.kafka import KafkaBroker
 from tests.services.milvus import start_lite
@@ -37,7 +37,7 @@ def wait_until(condition: Callable[[], Any], *, what: str, timeout_s: float = 90
 class Process:
     """One `fourtower` process in a group of its own, with its log."""
 
-    program = FOURTOWER
+    program: ClassVar = FOURTOWER
 
     def __init__(self, *words: str, env: dict[str, str], log: Path) -> None:
         self.words, self.env, self.log = words, env, log

@@ -18,6 +18,7 @@ from fourtower_encoders.errors import ImageError
 from fourtower_encoders.joint import product_rows
 from fourtower_search import F, SearchClient
 from fourtower_search.index.opening import open_index
+from fourtower_search.index.product_index import ProductIndex
 
 Place = tuple[str, int, int]
 
@@ -62,7 +63,7 @@ def check_everything(cluster: Cluster, *, exactly_once_dead: bool = True) -> dic
     """
     log = read_log(cluster.broker.bootstrap, cluster.topic)
     states, dead = judge(log)
-    letters = [_origin(letter) for letter in read_log(cluster.broker.bootstrap, cluster.dead_letters)]
+    letters = [origin(letter) for letter in read_log(cluster.broker.bootstrap, cluster.dead_letters)]
     assert set(letters) == dead, _difference(log, cluster, dead)
     assert not exactly_once_dead or len(letters) == len(dead)
     committed, ends = cluster.committed(), cluster.ends()
@@ -75,18 +76,23 @@ def check_everything(cluster: Cluster, *, exactly_once_dead: bool = True) -> dic
 
 def _check_index(cluster: Cluster, states: dict) -> int:
     with open_index(cluster.index, alias=cluster.alias) as index, Embedder.load("demo", runtime="onnx") as towers:
-        stored = dict(index.iterate_stored(consistency="strong"))
-        assert {name: (held.complete.version, held.complete.deleted) for name, held in stored.items()} == {
-            name: (version, product is None) for name, (version, product) in states.items()
-        }
-        leftovers = {name for name, held in stored.items() if len(held.rows) != len(held.current)}
-        assert leftovers == set(), "rows of older versions are left"
-        live = {name: product for name, (_, product) in states.items() if product is not None}
-        found = index.get(list(live), vectors=True, consistency="strong")
-        for name, product in live.items():
-            _check_rows(name, found[name].rows, product, towers, cluster.folder)
-        assert index.stats().rows == sum(len(held.rows) for held in stored.values())
-        return sum(len(each.rows) for each in found.values())
+        return check_rows(index, states, towers, cluster.folder)
+
+
+def check_rows(index: ProductIndex, states: dict, towers: Embedder, root: Path) -> int:
+    """Compare all that a collection holds with what the oracle says, and count the rows."""
+    stored = dict(index.iterate_stored(consistency="strong"))
+    assert {name: (held.complete.version, held.complete.deleted) for name, held in stored.items()} == {
+        name: (version, product is None) for name, (version, product) in states.items()
+    }
+    leftovers = {name for name, held in stored.items() if len(held.rows) != len(held.current)}
+    assert leftovers == set(), "rows of older versions are left"
+    live = {name: product for name, (_, product) in states.items() if product is not None}
+    found = index.get(list(live), vectors=True, consistency="strong")
+    for name, product in live.items():
+        _check_rows(name, found[name].rows, product, towers, root)
+    assert index.stats().rows == sum(len(held.rows) for held in stored.values())
+    return sum(len(each.rows) for each in found.values())
 
 
 def _check_rows(name: str, rows, product: dict, towers: Embedder, root: Path) -> None:
@@ -98,10 +104,10 @@ def _check_rows(name: str, rows, product: dict, towers: Embedder, root: Path) ->
         key: value for key, value in product["attributes"].items() if value != []
     }, name
     vectors = np.stack([row.vector for row in rows])
-    np.testing.assert_allclose(vectors, _vectors(product, towers, root), atol=2e-4, err_msg=name)
+    np.testing.assert_allclose(vectors, vectors_of(product, towers, root), atol=2e-4, err_msg=name)
 
 
-def _vectors(product: dict, towers: Embedder, root: Path):
+def vectors_of(product: dict, towers: Embedder, root: Path):
     """The rows that a product's title and pictures come to."""
     missing: dict[int, ImageError] = {}
     sources = [image["url"] for image in product.get("images", ())]
@@ -117,19 +123,26 @@ def _vectors(product: dict, towers: Embedder, root: Path):
 
 def _check_searches(cluster: Cluster, live: set[str]) -> None:
     """Every product is found through the SDK, and nothing else is."""
+    listed, found = find_all(cluster)
+    assert listed == live
+    assert found == live
+
+
+def find_all(cluster: Cluster) -> tuple[set[str], set[str]]:
+    """The products that the SDK lists, and those that searches for all kinds find."""
+    found: set[str] = set()
     with SearchClient(cluster.index, alias=cluster.alias) as client:
-        assert {product.product_id for product in client.products()} == live
-        found: set[str] = set()
         for kind in KINDS:
             result = client.search(kind, where=F.category == kind, limit=100, depth=500)
             found |= {hit.product_id for hit in result}
             while result.next_cursor:
                 result = client.search(kind, where=F.category == kind, limit=100, depth=500, cursor=result.next_cursor)
                 found |= {hit.product_id for hit in result}
-        assert found == live
+        return {product.product_id for product in client.products()}, found
 
 
-def _origin(letter: Raw) -> Place:
+def origin(letter: Raw) -> Place:
+    """The place of the record that a dead letter is about."""
     context = dict(letter.headers)
     topic, number, offset = (context[f"x-dlq-{name}"].decode() for name in ("topic", "partition", "offset"))
     return topic, int(number), int(offset)
@@ -137,7 +150,7 @@ def _origin(letter: Raw) -> Place:
 
 def _difference(log: list[Raw], cluster: Cluster, dead: set[Place]) -> str:
     """What is wrong with the dead letters, for whoever has to find out why."""
-    letters = {_origin(each): each for each in read_log(cluster.broker.bootstrap, cluster.dead_letters)}
+    letters = {origin(each): each for each in read_log(cluster.broker.bootstrap, cluster.dead_letters)}
     values = {record.place: (record.key, record.value) for record in log}
     surplus = [
         (values[place], dict(letters[place].headers)["x-dlq-code"], dict(letters[place].headers)["x-dlq-message"])

@@ -45,6 +45,11 @@ class Assignment:
         return self.folder / "children"
 
     @property
+    def unfinished(self) -> Path:
+        """Where children note what they are writing."""
+        return self.folder / "unfinished"
+
+    @property
     def counters(self) -> Path:
         """Where all processes count."""
         return self.folder / "metrics"

@@ -80,19 +80,11 @@ def _topics(kafka: str | None) -> tuple[list[Finding], TopicFacts | None]:
 
 
 def _plan(worker: WorkerSettings, catalog: Path | None, settings: str, topic: TopicFacts | None) -> GenerationPlan:
-    from pydantic import ValidationError
-
     from fourtower_encoders.checkpoint import locate, read_checkpoint
-    from fourtower_encoders.errors import InvalidConfig
-    from fourtower_search.index.settings import IndexSettings
-    from fourtower_search.query.forms import first_problem
     from fourtower_search.schema import CatalogSchema
-    from fourtower_workers.bootstrapping import plan_of
+    from fourtower_workers.bootstrapping import layout_from, plan_of
 
-    try:
-        layout = IndexSettings.model_validate_json(settings)
-    except ValidationError as error:
-        raise InvalidConfig(f"--settings can't be used: {first_problem(error)}.") from error
+    layout = layout_from(settings)
     source = worker.model or "demo"
     schema = CatalogSchema.load(catalog) if catalog else CatalogSchema()
     return plan_of(read_checkpoint(locate(source)), source, schema, layout, topic)

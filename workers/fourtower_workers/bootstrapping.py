@@ -6,10 +6,14 @@ from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Literal
 
+from pydantic import ValidationError
+
 from fourtower_encoders.checkpoint import Checkpoint
+from fourtower_encoders.errors import InvalidConfig
 from fourtower_ingest.settings import TopicSettings
 from fourtower_search.index.generations import GenerationPlan, GenerationRecord, Generations
 from fourtower_search.index.settings import IndexSettings
+from fourtower_search.query.forms import first_problem
 from fourtower_search.schema import CatalogSchema
 
 if TYPE_CHECKING:
@@ -54,7 +58,7 @@ def plan_of(
 ) -> GenerationPlan:
     """How an index for a checkpoint, a catalog and a topic is made."""
     return GenerationPlan(
-        model=source if source == "demo" else str(checkpoint.folder.resolve()),
+        model=source_of(checkpoint, source),
         model_id=checkpoint.model_id,
         dim=2 * checkpoint.config.dim,
         catalog=catalog,
@@ -64,6 +68,23 @@ def plan_of(
         partition_count=topic.partitions if topic else 0,
         index=layout,
     )
+
+
+def layout_from(settings: str, option: str = "--settings") -> IndexSettings:
+    """Index type and parameters from JSON.
+
+    Raises:
+        InvalidConfig: they can't be used.
+    """
+    try:
+        return IndexSettings.model_validate_json(settings)
+    except ValidationError as error:
+        raise InvalidConfig(f"{option} can't be used: {first_problem(error)}.") from error
+
+
+def source_of(checkpoint: Checkpoint, source: str) -> str:
+    """How a checkpoint is recorded: where it lies, unless it is the one that is shipped."""
+    return source if source == "demo" else str(checkpoint.folder.resolve())
 
 
 def arrange_index(generations: Generations, plan: GenerationPlan, *, catalog_given: bool) -> list[Finding]:

@@ -60,6 +60,10 @@ COMMANDS: dict[str, Entry] = {
     "reconcile": Entry(
         "fourtower_workers.reconcile_cli:reconcile", "Compare the index with the log, and mend what differs."
     ),
+    "reindex": Entry(
+        "fourtower_workers.reindex_cli:app",
+        "Build the next generation of the index beside the live one, and make it live.",
+    ),
     "rerank": Entry("fourtower_search.rerank_cli:app", "Learn how to re-rank hits."),
     "model": Entry("fourtower_encoders.model_cli:app", "Import and inspect checkpoints."),
 }

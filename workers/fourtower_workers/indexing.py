@@ -53,6 +53,8 @@ class _Work:
     source: str
     image_policy: ImagePolicy
     repair: bool
+    mended: set[str] = field(default_factory=set)
+    """Products whose rows are written again, though their version is stored."""
     writes: list[ProductWrite] = field(default_factory=list)
     plans: list[tuple[Plan, Document]] = field(default_factory=list)
     failures: dict[str, Failure] = field(default_factory=dict)
@@ -182,7 +184,9 @@ class Indexer:
                 work.writes.append(ProductWrite(decision.product_id, stored.complete, ()))
             return
         order = Order(*event.order)
-        mending = work.repair and self._is_flawed(event, stored)
+        mending = self._is_flawed(event, stored) if work.repair else _brings_pictures(event, stored)
+        if mending:
+            work.mended.add(event.product_id)
         check = ProductWrite(event.product_id, order, (), repair=mending)
         if not needed(check, stored):
             work.writes.append(check)
@@ -212,8 +216,19 @@ class Indexer:
                 work.failures[product_id] = failure
         usable = [product for product in products if product.plan.event.product_id not in work.failures]
         work.writes += product_writes(
-            usable, self._index.params, dim=self._encoder.embedder.dim, source=work.source, repair=work.repair
+            usable, self._index.params, dim=self._encoder.embedder.dim, source=work.source, mended=work.mended
         )
+
+
+def _brings_pictures(event: Upsert | Delete, stored: Stored) -> bool:
+    """Whether pictures that are missing in an equal version came inside the event.
+
+    A generation that was filled from another one lacks them: only the log holds their bytes.
+    """
+    if isinstance(event, Delete) or stored.complete != Order(*event.order):
+        return False
+    images = event.product.images
+    return any(row.image_missing and row.view < len(images) and images[row.view].inline for row in stored.current)
 
 
 def _by_product(events: Iterable[Event]) -> Batch:

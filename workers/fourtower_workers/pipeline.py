@@ -17,6 +17,7 @@ from typing import Any
 
 from fourtower_encoders.errors import EncoderError, OutOfMemory
 from fourtower_ingest.errors import MalformedEvent
+from fourtower_ingest.flow.verdicts import NO_BASE
 from fourtower_ingest.logs import fields
 from fourtower_ingest.parsing import EventRules, parse_event
 from fourtower_ingest.wire import Done, EventReport, IndexBatch, Started, Topology, Written
@@ -25,9 +26,10 @@ from fourtower_search.index.generations import GenerationRecord
 from fourtower_search.index.outcomes import CODES
 from fourtower_workers.decisions import Event
 from fourtower_workers.encoding_lock import EncoderBusy
-from fourtower_workers.indexing import Indexer
+from fourtower_workers.indexing import Indexer, Prepared
 from fourtower_workers.outcomes import EventOutcome, Indexing, Stage
 from fourtower_workers.reporting import Reporter
+from fourtower_workers.unfinished import Unfinished
 
 log = logging.getLogger("fourtower.worker")
 
@@ -48,6 +50,8 @@ class Pipeline:
         reporter: where to report.
         worker: the name under which to report.
         written_within_s: longest wait for rows to be written.
+        seeding: whether the generation is still being filled from another one; asked where a patch found no product.
+        unfinished: where products are noted while they are written; None notes nothing.
         on_done: called with what became of each batch's events, and in how many seconds.
     """
 
@@ -56,6 +60,8 @@ class Pipeline:
     reporter: Reporter
     worker: str
     written_within_s: float = 60.0
+    seeding: Callable[[], bool] = lambda: False
+    unfinished: Unfinished | None = None
     on_done: OnDone = lambda *_: None
 
     def take(self, batch: IndexBatch) -> None:
@@ -98,13 +104,29 @@ class Pipeline:
                 events, source=batch.source, image_policy=batch.image_policy, repair=batch.repair
             )
             stage = "write"
-            return self.indexer.submit(prepared)
+            return self._noted(prepared)
         except EncoderError as error:
             raise _Failed(encoder_failure(error)) from error
         except SearchError as error:
             raise _Failed(index_failure(error, stage)) from error
 
+    def _noted(self, prepared: Prepared) -> Indexing:
+        """Submit, with a note for whoever comes after this process, should it die of it."""
+        written = [write.product_id for write in prepared.writes if write.rows]
+        if self.unfinished is None or not written:
+            return self.indexer.submit(prepared)
+        note, end = self.unfinished.begin(written), self.unfinished.end
+        try:
+            indexing = self.indexer.submit(prepared)
+        except BaseException:
+            end(note)
+            raise
+        indexing.verified.add_done_callback(lambda _: end(note))
+        return indexing
+
     def _done(self, batch: IndexBatch, reports: tuple[EventReport, ...], began: float) -> None:
+        if any(report.code == NO_BASE for report in reports) and self.seeding():
+            reports = tuple(_not_yet(report) for report in reports)
         self.reporter.send(batch.stream, Done(attempt=batch.attempt, reports=reports))
         seconds = time.monotonic() - began
         self.on_done(reports, seconds)
@@ -196,6 +218,13 @@ def _report(outcome: EventOutcome) -> EventReport:
         retryable=outcome.retryable,
         images_missing=len(outcome.images),
     )
+
+
+def _not_yet(report: EventReport) -> EventReport:
+    """A patch whose product may still be copied: it is to be tried again, for however long that takes."""
+    if report.code != NO_BASE:
+        return report
+    return report.model_copy(update={"code": "being_seeded", "message": f"The index is being filled. {report.message}"})
 
 
 def _wait(written: Future[list[EventOutcome]], timeout_s: float) -> None:

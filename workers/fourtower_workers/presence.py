@@ -54,7 +54,7 @@ class Nursery:
         """Read the notes, and remove those of children that are gone."""
         noted = {int(path.stem): _state(path) for path in self._folder.glob("*.json")}
         self._seen += len(noted.keys() - self._known.keys())
-        self._known = {pid: state for pid, state in noted.items() if _alive(pid)}
+        self._known = {pid: state for pid, state in noted.items() if runs(pid)}
         for pid in noted.keys() - self._known.keys():
             (self._folder / f"{pid}.json").unlink(missing_ok=True)
         ready = tuple(sorted(pid for pid, state in self._known.items() if state == "ready"))
@@ -70,7 +70,7 @@ def _state(path: Path) -> State:
     return "loading"
 
 
-def _alive(pid: int) -> bool:
+def runs(pid: int) -> bool:
     """Whether it runs; one that is dead and not yet collected by its parent does not."""
     try:
         stat = Path(f"/proc/{pid}/stat").read_text(encoding="utf-8")

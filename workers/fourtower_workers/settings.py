@@ -63,6 +63,8 @@ class WorkerSettings(BaseSettings):
     refetch: Refetch = "never"
     """`always`: a picture that neither sha256 nor etag vouch for is fetched with every event."""
 
+    nice: int = Field(default=0, ge=0, le=19)
+    """How far the worker stands back for other processes of its machine; 19: it takes what they leave."""
     time_limit_s: float = Field(default=300.0, ge=1)
     """For one batch; a child that takes longer is killed, and its batch reported lost."""
     load_timeout_s: float = Field(default=300.0, ge=1)

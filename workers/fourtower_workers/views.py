@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Collection, Iterator, Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -69,13 +69,23 @@ def gather(plan: Plan, document: Document, halves: Halves) -> Product:
 
 
 def product_writes(
-    products: Sequence[Product], params: QueryParams, *, dim: int, source: str, repair: bool
+    products: Sequence[Product], params: QueryParams, *, dim: int, source: str, mended: Collection[str]
 ) -> list[ProductWrite]:
-    """The writes of some products, none of which is a failure; `dim` is the length of a half."""
+    """The writes of some products, none of which is a failure.
+
+    Args:
+        products: that are written.
+        params: of the model.
+        dim: length of a half.
+        source: where the events come from.
+        mended: products whose rows are to replace those of an equal version.
+    """
     if not products:
         return []
     vectors = iter(_vectors(products, params, dim))
-    return [_write(product, vectors, source=source, repair=repair) for product in products]
+    return [
+        _write(product, vectors, source=source, repair=product.plan.event.product_id in mended) for product in products
+    ]
 
 
 def _vectors(products: Sequence[Product], params: QueryParams, dim: int) -> NDArray[np.float32]:

@@ -45,6 +45,10 @@ def worker(
             envvar="FOURTOWER_WORKER_ALLOW_HOSTS",
         ),
     ] = None,
+    nice: Annotated[
+        int | None,
+        typer.Option(min=0, max=19, help="Stand back for other processes.", envvar="FOURTOWER_WORKER_NICE"),
+    ] = None,
     heartbeat_file: Annotated[
         Path | None,
         typer.Option(help="Touched while the worker works.", envvar="FOURTOWER_WORKER_HEARTBEAT_FILE"),
@@ -89,6 +93,7 @@ def worker(
         processes=processes,
         threads=threads,
         image_root=image_root,
+        nice=nice,
         allow_hosts=allow_hosts,
         heartbeat_file=heartbeat_file,
         metrics_port=metrics_port,

@@ -58,6 +58,7 @@ def run(settings: WorkerSettings, redis: RedisSettings, flow: FlowSettings) -> i
     record = _generation(settings)
     check_model(settings, record)
     check_redis(redis)
+    os.nice(settings.nice)  # children inherit it
     with _folder() as folder:
         assignment = Assignment(
             worker=settings,

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence, Set
 from dataclasses import dataclass
 from typing import Any, Self, TypeVar
 
@@ -13,7 +13,7 @@ from kafka.protocol.consumer import OffsetSpec
 from kafka.structs import TopicPartition
 
 from fourtower_ingest.broker.connection import connected, translated
-from fourtower_ingest.broker.terms import our_offsets, theirs
+from fourtower_ingest.broker.terms import as_committed, our_offsets, theirs
 from fourtower_ingest.errors import BrokerRefused, BrokerUnavailable, TopicMismatch
 from fourtower_ingest.log import Partition
 from fourtower_ingest.settings import KafkaSettings
@@ -21,6 +21,7 @@ from fourtower_ingest.settings import KafkaSettings
 Answer = TypeVar("Answer")
 
 RETRY_S = 0.2
+_BUSY = frozenset({"NonEmptyGroupError", "UnknownMemberIdError", "RebalanceInProgressError"})
 
 
 @dataclass(frozen=True, slots=True)
@@ -110,6 +111,26 @@ class LogAdmin:
         found = self._asked(doing, lambda: self._client.list_group_offsets({group: None}).get(group, {}))
         return our_offsets({partition: committed.offset for partition, committed in found.items()})
 
+    def commit(self, group: str, offsets: Mapping[Partition, int]) -> None:
+        """Have a group begin at these offsets; it must have no members.
+
+        Raises:
+            BrokerUnavailable: the brokers did not answer.
+            BrokerRefused: permissions are missing, or somebody reads as this group.
+        """
+        if offsets:
+            doing = f"setting the offsets of {group}"
+            self._asked(doing, lambda: self._commit(group, offsets))
+
+    def forget(self, group: str) -> None:
+        """Delete a group with its offsets; that there is none is no error.
+
+        Raises:
+            BrokerUnavailable: the brokers did not answer.
+            BrokerRefused: permissions are missing, or somebody reads as this group.
+        """
+        self._asked(f"deleting the group {group}", lambda: self._forget(group))
+
     def begins(self, topics: Sequence[str]) -> dict[Partition, int]:
         """The first offset of every partition."""
         return self._offsets(topics, OffsetSpec.EARLIEST)
@@ -135,6 +156,25 @@ class LogAdmin:
                 if time.monotonic() > deadline:
                     raise
             time.sleep(RETRY_S)
+
+    def _commit(self, group: str, offsets: Mapping[Partition, int]) -> None:
+        answer = self._client.alter_group_offsets(group, as_committed(offsets))
+        self._check(group, {error.__name__ for error in answer.values()})
+
+    def _forget(self, group: str) -> None:
+        answer = self._client.delete_groups([group])
+        self._check(group, set(answer.values()) - {errors.GroupIdNotFoundError.__name__})
+
+    def _check(self, group: str, told: Set[str]) -> None:
+        """Raise what the brokers told of a group that somebody wants to change; the client only returns it."""
+        failed = sorted(told - {"OK", errors.NoError.__name__})
+        if _BUSY.intersection(failed):
+            raise BrokerRefused(
+                f"Kafka at {self._kafka.bootstrap} has members in the group {group}; end its ingesters, wait until "
+                "they have left (FOURTOWER_INGESTER_SESSION_TIMEOUT_S after a crash), and try again."
+            )
+        if failed:
+            raise getattr(errors, failed[0])(group)
 
     def _topics(self, names: Sequence[str]) -> dict[str, TopicFacts | None]:
         described = {topic["name"]: topic for topic in self._client.describe_topics(list(names))}

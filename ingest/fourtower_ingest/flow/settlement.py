@@ -11,6 +11,7 @@ from fourtower_ingest.flow.items import Event, Held, Item, State
 from fourtower_ingest.flow.ledger import Ledger
 from fourtower_ingest.flow.letters import Letters
 from fourtower_ingest.flow.mailboxes import Mailboxes
+from fourtower_ingest.flow.stats import DROPPED
 from fourtower_ingest.flow.verdicts import NO_BASE, Fate, Verdict, verdict
 from fourtower_ingest.flow.waiting import Waiting
 from fourtower_ingest.folding import fold_all
@@ -106,7 +107,7 @@ class Settlement:
         if self._dead_letters_on:
             self._letters.write(letter, withhold=withhold)
         else:
-            self._ledger.finish(letter.record, "dropped", letter.code, product_id=product_id)
+            self._ledger.finish(letter.record, DROPPED, letter.code, product_id=product_id)
         return self._dead_letters_on
 
     def buried(self, place: Place, now: float) -> str:

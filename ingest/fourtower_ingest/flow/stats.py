@@ -9,6 +9,8 @@ from typing import Literal, NamedTuple
 from fourtower_ingest.log import Place
 
 Breaking = Literal["closed", "open", "half_open"]
+DROPPED = "dropped"
+"""What becomes of a record that can't be indexed where no dead letters are written."""
 
 
 class Finished(NamedTuple):

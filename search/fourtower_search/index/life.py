@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from datetime import datetime
 
-from pydantic import BaseModel, ConfigDict, Field
+from pydantic import BaseModel, ConfigDict, Field, FiniteFloat
 
 
 class _Recorded(BaseModel):
@@ -27,6 +27,10 @@ class Seeding(_Recorded):
     """Products that workers encoded anew."""
     failed: int = Field(default=0, ge=0)
     """Products that the new catalog or model refuses."""
+    refused: tuple[str, ...] = ()
+    """The first of them, each with the reason."""
+    without_pictures: int = Field(default=0, ge=0)
+    """Products that were encoded anew without a picture that can't be had any more."""
     done: bool = False
 
 
@@ -35,7 +39,7 @@ class Verification(_Recorded):
 
     at: datetime
     passed: bool
-    figures: Mapping[str, float] = {}
+    figures: Mapping[str, FiniteFloat] = {}
     missed: tuple[str, ...] = ()
     """A sentence for each threshold that was not reached."""
 

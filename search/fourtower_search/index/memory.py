@@ -75,6 +75,12 @@ class MemoryRows:
         with self._lock:
             return [self._row(entry, vectors) for entry in islice(self._matching(where), limit)]
 
+    def vectors(self, keys: Sequence[str], *, timeout_s: float) -> dict[str, Vector]:
+        """The vectors of rows by key."""
+        with self._lock:
+            rows = [self._row(self._entries[key], True) for key in keys if key in self._entries]
+        return {row.key: row.vector for row in rows if row.vector is not None}
+
     def keys(self, where: Condition, *, limit: int = PAGE, consistency: Consistency, timeout_s: float) -> list[str]:
         """The keys of up to `limit` such rows."""
         with self._lock:

@@ -124,6 +124,13 @@ class ProductIndex:
         except SearchError as error:
             return [failure(write, error) for write in writes]
 
+    def expect_late(self, product_ids: Collection[str]) -> None:
+        """Remove outdated rows of these products now, soon and once much later, in the background.
+
+        For those that a process was writing which is no more: what it wrote last may be old, or still on its way.
+        """
+        self._writer().expect_late(product_ids, now=True)
+
     def purge_tombstones(self, orders: Mapping[str, Order], *, timeout_s: float | None = None) -> list[str]:
         """Forget deletes, where a strong read shows nothing of a product but a tombstone up to the given order.
 

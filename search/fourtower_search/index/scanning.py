@@ -88,12 +88,10 @@ def rows_of(
 
 def vectors_of(store: RowStore, keys: Collection[str], *, deadline: Deadline) -> dict[str, Vector]:
     """Stored vectors by key; rows that are gone, and tombstones, are left out."""
-    rows = (
-        row
-        for asked in slices(keys)
-        for row in store.rows(OneOf("key", tuple(asked)), vectors=True, timeout_s=deadline.left())
-    )
-    return {row.key: row.vector for row in rows if row.vector is not None}
+    found: dict[str, Vector] = {}
+    for asked in slices(keys):
+        found |= store.vectors(asked, timeout_s=deadline.left())
+    return found
 
 
 def _several(product_ids: Sequence[str], page: int) -> Sequence[str]:

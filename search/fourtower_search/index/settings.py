@@ -7,6 +7,7 @@ from typing import Any, Literal
 from pydantic import BaseModel, ConfigDict, Field, model_validator
 
 VectorType = Literal["float32", "float16", "bfloat16"]
+Metric = Literal["IP", "COSINE", "L2"]
 EXACT = frozenset({"FLAT", "HNSW", "IVF_FLAT"})
 """Index types that score the stored vectors themselves, not compressed ones."""
 DEFAULT_EF = 128
@@ -23,6 +24,9 @@ class IndexSettings(BaseModel):
     """What the index is built with."""
     search: dict[str, Any] = {}
     """What it is searched with; HNSW's `ef` grows with the number of hits asked for."""
+    metric: Metric = "IP"
+    """By what the engine looks for candidates. Scores are inner products in any case; with another metric they are
+    computed from the rows' vectors, and rows whose halves are imputed may be found too late or too early."""
     vectors: VectorType = "float32"
     shards: int = Field(default=1, ge=1, le=64)
     scalar_indexes: bool = True
@@ -45,7 +49,7 @@ class IndexSettings(BaseModel):
     @property
     def exact_scores(self) -> bool:
         """Scores are inner products with the vectors that were written."""
-        return self.type in EXACT and self.vectors == "float32"
+        return self.type in EXACT and self.vectors == "float32" and self.metric == "IP"
 
     def search_params(self, limit: int) -> dict[str, Any]:
         """What to search with for so many hits."""

@@ -12,7 +12,7 @@ from numpy.typing import NDArray
 
 from fourtower_search.index.columns import state_columns
 from fourtower_search.index.conditions import Condition
-from fourtower_search.index.rows import Row, RowKey, RowState
+from fourtower_search.index.rows import Row, RowKey, RowState, Vector
 from fourtower_search.schema import CatalogSchema
 
 Consistency = Literal["bounded", "strong"]
@@ -105,6 +105,10 @@ class RowStore(Protocol):
         timeout_s: float,
     ) -> list[Row]:
         """Up to `limit` rows for which a condition holds, in no particular order."""
+        ...
+
+    def vectors(self, keys: Sequence[str], *, timeout_s: float) -> dict[str, Vector]:
+        """The vectors of up to a page of rows by key; rows that are gone, and tombstones, are left out."""
         ...
 
     def keys(self, where: Condition, *, limit: int = PAGE, consistency: Consistency, timeout_s: float) -> list[str]:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import threading
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
 from contextlib import suppress
 from dataclasses import dataclass
@@ -92,13 +92,13 @@ class Writer:
         try:
             failed = self._upsert(batch.needed, deadline)
             submission.written.set_result(batch.outcomes(batch.expected() | failed))
-            self._expect_late([product_id for product_id, error in failed.items() if _may_land(error)])
+            self.expect_late([product_id for product_id, error in failed.items() if _may_land(error)])
             orders = {write.product_id: write.order for write in batch.winners.values()}
             check = self._verifier.check({key: order for key, order in orders.items() if key not in failed})
             check.add_done_callback(lambda check: _finish(batch, failed, check, submission))
             self._flush_now_and_then(sum(len(write.rows) for write in batch.needed))
         except BaseException as error:
-            self._expect_late([write.product_id for write in batch.needed])
+            self.expect_late([write.product_id for write in batch.needed])
             for future in submission:
                 if not future.done():
                     future.set_exception(error)
@@ -112,9 +112,9 @@ class Writer:
             with suppress(SearchError):  # the rows are written; only reading them stays slow
                 self._store.flush(timeout_s=self._timeout_s)
 
-    def _expect_late(self, product_ids: Sequence[str]) -> None:
+    def expect_late(self, product_ids: Collection[str], *, now: bool = False) -> None:
         """A write that was given up may still land, after newer ones perhaps: look soon, and once much later."""
-        for patience in (1, 10):
+        for patience in (0, 1, 10) if now else (1, 10):
             self._verifier.resweep(product_ids, after_s=patience * self._resweep_after_s)
 
     def _upsert(self, writes: Sequence[ProductWrite], deadline: Deadline) -> dict[str, SearchError]:

@@ -1,7 +1,7 @@
 """Topics and offsets as the brokers tell of them."""
 
 import pytest
-from tests.ingest.broker.members import publish
+from tests.ingest.broker.members import Member, publish, until
 
 from fourtower_ingest.broker.admin import LogAdmin
 from fourtower_ingest.errors import BrokerRefused, TopicMismatch
@@ -52,6 +52,30 @@ def test_a_setting_is_changed_and_the_others_stay(admin, new_topic):
     assert (configs["retention.ms"], configs["max.message.bytes"]) == ("5000", "2000")
     with pytest.raises(BrokerRefused, match="nonsense"):
         admin.configure(topic, {"cleanup.policy": "nonsense"})
+
+
+def test_a_group_begins_where_it_is_told_and_is_forgotten(kafka, admin, new_topic):
+    topic, group = new_topic(partitions=2), "placed"
+    zero, one = Partition(topic, 0), Partition(topic, 1)
+    admin.commit(group, {})
+    assert admin.committed(group) == {}
+    admin.commit(group, {zero: 3, one: 4})
+    admin.commit(group, {one: 5})
+    assert admin.committed(group) == {zero: 3, one: 5}
+    admin.forget(group)
+    assert admin.committed(group) == {}
+    admin.forget(group)
+
+
+def test_a_group_that_somebody_reads_as_is_left_alone(kafka, admin, new_topic):
+    topic, group = new_topic(), "busy"
+    place = Partition(topic, 0)
+    with Member(kafka, [topic], group) as member:
+        until(lambda: member.owned == {place}, what="its partition")
+        for change in (lambda: admin.forget(group), lambda: admin.commit(group, {place: 1})):
+            with pytest.raises(BrokerRefused, match="has members in the group busy; end its ingesters"):
+                change()
+    assert admin.committed(group) == {}
 
 
 def test_ends_and_beginnings_move(kafka, admin, new_topic):

@@ -9,7 +9,14 @@ import pymilvus.exceptions
 import pytest
 from pymilvus.exceptions import MilvusException
 
-from fourtower_search.errors import IndexMismatch, IndexUnavailable, InvalidQuery, SearchError, Unsupported
+from fourtower_search.errors import (
+    CollectionGone,
+    IndexMismatch,
+    IndexUnavailable,
+    InvalidQuery,
+    SearchError,
+    Unsupported,
+)
 from fourtower_search.index.milvus.connection import _foreign_errors
 from fourtower_search.index.milvus.failures import CLASSES, GRPC_CLASSES, STATUSES, failure_of
 
@@ -64,7 +71,7 @@ def test_errors_of_grpc_without_a_status_have_a_meaning(cls):
     [
         (MilvusException(code=2, message="Fail connecting to server"), IndexUnavailable),
         (MilvusException(code=8, message="request is rejected by limiter"), IndexUnavailable),
-        (MilvusException(code=100, message="collection not found"), IndexMismatch),
+        (MilvusException(code=100, message="collection not found"), CollectionGone),
         (MilvusException(code=101, message="collection not loaded"), IndexUnavailable),
         (MilvusException(code=503, message="channel not available"), IndexUnavailable),
         (MilvusException(code=1100, message="invalid parameter"), InvalidQuery),

@@ -144,6 +144,17 @@ def test_a_write_that_lands_after_it_was_given_up_is_swept(store, error):
     assert stored_keys(store, "p") == {"p@2.a#0"}  # closing doesn't wait for the hour
 
 
+def test_what_another_process_may_have_written_late_is_swept_at_once_and_again(store):
+    with open_index(store, resweep_after_s=0.2) as index:
+        index.apply([upsert("p", 2), upsert("q", 2)])
+        store.upsert([*upsert("p", 1).rows, *upsert("q", 1).rows], timeout_s=10)
+        index.expect_late(["p"])
+        wait_until(lambda: stored_keys(store, "p") == {"p@2.a#0"})
+        store.upsert(upsert("p", 1).rows, timeout_s=10)
+        wait_until(lambda: stored_keys(store, "p") == {"p@2.a#0"})
+        assert stored_keys(store, "q") == {"q@1.a#0", "q@2.a#0"}, "nobody expected that one"
+
+
 def test_a_write_that_lands_after_the_first_sweep_is_swept_by_a_later_one(store):
     late = Late(Recording(store), TIMED_OUT)
     with open_index(late, resweep_after_s=0.1) as index:

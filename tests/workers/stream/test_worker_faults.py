@@ -37,6 +37,25 @@ def test_a_killed_child_is_reported_and_replaced_however_long_loading_takes(stat
     assert station.status().facts["lost"] == 1
 
 
+def test_what_a_killed_child_was_writing_is_looked_at_by_its_successor(station, new_index):
+    """It may have written what is old: what it was writing when it was frozen, and wrote when it woke."""
+    station.start()
+    station.done(upsert(1, "p1", title="old mug"), upsert(1, "p2", title="old lamp"))
+    old = [
+        row for found in new_index.get(["p1", "p2"], vectors=True, consistency="strong").values() for row in found.rows
+    ]
+    station.done(upsert(2, "p1", title="mug"), upsert(2, "p2", title="lamp"))
+    (folder,) = station.folder.glob("fourtower-worker-*/unfinished")
+    assert list(folder.iterdir()) == [], "what was checked is noted no longer"
+    new_index.store.upsert(old, timeout_s=10)
+    (pid,) = station.children()
+    (folder / f"{pid}-99.json").write_text('["p1"]')
+    os.kill(pid, signal.SIGKILL)
+    until(lambda: len(new_index.read(["p1"], consistency="strong")["p1"].rows) == 1, what="the removal of the old row")
+    assert len(new_index.read(["p2"], consistency="strong")["p2"].rows) == 2
+    assert list(folder.iterdir()) == []
+
+
 def test_a_child_that_hangs_is_killed_at_the_time_limit(station):
     station.start(time_limit_s=2)
     title, _ = wait_for(station, "never")

@@ -36,6 +36,8 @@ class Errand:
     product_id: str
     events: tuple[str, ...]
     repair: bool = False
+    source: str = ""
+    """Where the events came from first; empty: from the topic that all come from."""
     tries: int = 0
     alone: bool = False
     """After a loss nobody knows which product of a batch it was."""
@@ -120,7 +122,7 @@ class Errands:
             attempt=attempt,
             stream=self.stream,
             topology=self.topology,
-            source=self.source,
+            source=chosen[0].source or self.source,
             events=tuple(event for errand in chosen for event in errand.events),
             image_policy=self.image_policy,
             repair=chosen[0].repair,
@@ -207,6 +209,7 @@ def _fits(chosen: Sequence[Errand], errand: Errand) -> bool:
         not errand.alone
         and not chosen[0].alone
         and errand.repair == chosen[0].repair
+        and errand.source == chosen[0].source
         and sum(len(each.events) for each in chosen) + len(errand.events) <= MOST_EVENTS
         and sum(each.size for each in chosen) + errand.size <= MOST_BYTES
     )

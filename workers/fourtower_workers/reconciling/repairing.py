@@ -4,76 +4,20 @@ from __future__ import annotations
 
 import time
 from collections.abc import Callable, Collection, Iterator, Sequence
-from contextlib import contextmanager
-from queue import Empty
-from typing import Protocol
 
-from fourtower_ingest.dispatching import Dispatcher
 from fourtower_ingest.events import Delete
-from fourtower_ingest.hearing import Hearing
-from fourtower_ingest.news import Died, Forgotten, Heard, Inbox, News, PublishFailed
 from fourtower_ingest.running import process_name
-from fourtower_ingest.settings import IngestSettings, RedisSettings
-from fourtower_ingest.wire import MOST_EVENTS, EventReport, IndexBatch, Topology, stream_name
+from fourtower_ingest.settings import IngestSettings
+from fourtower_ingest.wire import MOST_EVENTS, EventReport, Topology
 from fourtower_search.index.convergence import Stored
 from fourtower_workers.reconciling.cases import Case
 from fourtower_workers.reconciling.comparing import AT_ONCE, Comparison
-from fourtower_workers.reconciling.errands import UNANSWERED, UNSENT, Errand, Errands, Result
+from fourtower_workers.reconciling.errands import Errand, Errands, Result
 from fourtower_workers.reconciling.findings import MENDING, Folded, Kind
+from fourtower_workers.reconciling.sending import QueuedWorkers, Sending, Workers
 from fourtower_workers.settings import WorkerSettings
 
-FAREWELL_S = 3.0
-TURN_S = 0.2
 Advance = Callable[[int], None]
-
-
-class Workers(Protocol):
-    """The way to the workers and back."""
-
-    def send(self, batch: IndexBatch) -> None:
-        """Have a batch published."""
-
-    def hear(self, timeout_s: float) -> News | None:
-        """The next thing that happened, or None."""
-
-
-class QueuedWorkers:
-    """Workers behind Celery's queue in Redis, heard on a stream of this process's own.
-
-    Args:
-        redis: where queue and stream lie.
-        topology: whose queue it is.
-        process: a name that no process ever had.
-        visibility_timeout_s: the workers' one.
-    """
-
-    def __init__(self, redis: RedisSettings, topology: Topology, *, process: str, visibility_timeout_s: float) -> None:
-        self.stream = stream_name(redis.prefix, process)
-        self._inbox: Inbox = Inbox()
-        self._dispatcher = Dispatcher(redis, topology, self._inbox, visibility_timeout_s=visibility_timeout_s)
-        self._hearing = Hearing(redis, process, topology, self._inbox)
-
-    @contextmanager
-    def at_work(self) -> Iterator[QueuedWorkers]:
-        """Talk to them until the end of the block."""
-        self._dispatcher.start()
-        self._hearing.start()
-        try:
-            yield self
-        finally:
-            self._dispatcher.close(FAREWELL_S)
-            self._hearing.close(FAREWELL_S)
-
-    def send(self, batch: IndexBatch) -> None:
-        """Have a batch published."""
-        self._dispatcher.send(batch)
-
-    def hear(self, timeout_s: float) -> News | None:
-        """The next thing that happened, or None."""
-        try:
-            return self._inbox.get(timeout=timeout_s)
-        except Empty:
-            return None
 
 
 class Repair:
@@ -89,8 +33,8 @@ class Repair:
     def __init__(
         self, comparison: Comparison, workers: Workers, errands: Errands, *, clock: Callable[[], float] = time.monotonic
     ) -> None:
-        self._comparison, self._workers, self._errands, self._clock = comparison, workers, errands, clock
-        self._stopped = ""
+        self._comparison = comparison
+        self._sending = Sending(workers, errands, admits=comparison.pace.admits, clock=clock)
 
     def run(self, kinds: Collection[Kind], advance: Advance) -> str:
         """Mend open findings of these kinds; each ends as repaired or as left, with the reason.
@@ -101,11 +45,11 @@ class Repair:
         last, cases = "", self._comparison.cases
         while some := cases.open(kinds, AT_ONCE, after=last):
             reports = {each.errand.product_id: each.report for each in self._sent(self._errands_of(some), advance)}
-            stopped, last = self._stopped, some[-1].product_id
+            stopped, last = self._sending.stopped, some[-1].product_id
             self._judge([case for case in some if not stopped or case.product_id in reports], reports)
             if stopped:
                 break
-        return self._stopped
+        return self._sending.stopped
 
     def _errands_of(self, cases: Sequence[Case]) -> Iterator[Errand]:
         extra = [each.product_id for each in cases if each.kind == "extra"]
@@ -119,39 +63,9 @@ class Repair:
                 yield Errand(name, texts, repair=case.kind in MENDING)
 
     def _sent(self, errands: Iterator[Errand], advance: Advance) -> Iterator[Result]:
-        """Send errands as there is room, until all of them are finished."""
-        following: Errand | None = next(errands, None)
-        while following is not None or not self._errands.idle:
-            while following is not None and self._errands.has_room and self._comparison.pace.admits(1):
-                self._errands.add(following, self._clock())
-                following = next(errands, None)
-            while batch := self._errands.take(self._clock()):
-                self._workers.send(batch)
-            results = [*self._take(self._workers.hear(TURN_S)), *self._errands.overdue(self._clock())]
-            advance(len(results))
-            yield from results
-            if self._nobody_there(results):
-                following = None
-                self._errands.withdraw()
-
-    def _nobody_there(self, results: Sequence[Result]) -> bool:
-        """Whether it makes no sense to send more: each would only wait as long as these did."""
-        told = (each.report for each in results if each.report.code in (UNSENT, UNANSWERED))
-        self._stopped = self._stopped or next((report.message for report in told), "")
-        return bool(self._stopped)
-
-    def _take(self, news: News | None) -> list[Result]:
-        now = self._clock()
-        match news:
-            case Heard(message):
-                return self._errands.heard(message, now)
-            case PublishFailed(attempt, reason):
-                return self._errands.not_published(attempt, reason, now)
-            case Forgotten():
-                self._errands.forgotten(now)
-            case Died(error):
-                raise error
-        return []
+        for result in self._sending.run(errands):
+            advance(1)
+            yield result
 
     def _judge(self, cases: list[Case], reports: dict[str, EventReport]) -> None:
         """Look again, whatever was reported."""

@@ -7,7 +7,6 @@ from fourtower_search.index.deadline import Deadline
 from fourtower_search.index.milvus.connection import Connection
 from fourtower_search.index.milvus.layout import (
     LEXICAL,
-    METRIC,
     VECTOR,
     Shape,
     check_possible,
@@ -16,6 +15,7 @@ from fourtower_search.index.milvus.layout import (
     found_fields,
     indexes_of,
 )
+from fourtower_search.index.settings import Metric
 
 
 def create_collection(connection: Connection, name: str, shape: Shape, deadline: Deadline) -> None:
@@ -47,7 +47,7 @@ def check_collection(connection: Connection, name: str, shape: Shape, deadline: 
         IndexMismatch: it does not exist, or differs in a column or the metric; the message says in what.
     """
     lexical = _check_columns(connection, name, shape, deadline)
-    _check_metric(connection, name, deadline)
+    _check_metric(connection, name, shape.settings.metric, deadline)
     return lexical
 
 
@@ -69,16 +69,16 @@ def _check_columns(connection: Connection, name: str, shape: Shape, deadline: De
     return lexical
 
 
-def _check_metric(connection: Connection, name: str, deadline: Deadline) -> None:
+def _check_metric(connection: Connection, name: str, metric: Metric, deadline: Deadline) -> None:
     found = "no index"
     if VECTOR in _indexed(connection, name, deadline):
         doing = f"describe the index of {name}"
         index = connection.call("describe_index", doing, deadline, collection_name=name, index_name=VECTOR)
-        if index.get("metric_type") == METRIC:
+        if index.get("metric_type") == metric:
             return
         found = f"the metric {index.get('metric_type')}"
     raise IndexMismatch(
-        f"The vectors of {name} at {connection.address.shown} have {found}, not the metric {METRIC}; create the index "
+        f"The vectors of {name} at {connection.address.shown} have {found}, not the metric {metric}; create the index "
         f"again, which finishes a creation that was interrupted, or build a new generation."
     )
 

@@ -8,7 +8,14 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import Any, Literal
 
-from fourtower_search.errors import IndexMismatch, IndexUnavailable, InvalidQuery, SearchError, Unsupported
+from fourtower_search.errors import (
+    CollectionGone,
+    IndexMismatch,
+    IndexUnavailable,
+    InvalidQuery,
+    SearchError,
+    Unsupported,
+)
 
 Meaning = Literal["unavailable", "mismatch", "unsupported", "invalid"]
 NOT_LOADED = frozenset({101, 103})
@@ -130,7 +137,7 @@ class Failure:
         text = f"{where} could not {doing}: {self.reason}; {REMEDIES[self.meaning]}."
         match self.meaning:
             case "mismatch":
-                return IndexMismatch(text)
+                return CollectionGone(text) if self.code == NO_SUCH_COLLECTION else IndexMismatch(text)
             case "unsupported":
                 return Unsupported(text)
             case "invalid":

@@ -10,11 +10,12 @@ from fourtower_search.errors import Unsupported
 from fourtower_search.index.capabilities import Features
 from fourtower_search.index.columns import Column, columns_of
 from fourtower_search.index.milvus.connection import Field, FieldType
-from fourtower_search.index.settings import IndexSettings, VectorType
+from fourtower_search.index.settings import IndexSettings, Metric, VectorType
 from fourtower_search.schema import CatalogSchema
 
 VECTOR, WORDS, LEXICAL = "vector", "words", "lexical"
-METRIC = "IP"
+ROW_LENGTH = 2**0.5
+"""Of a row's vector, whose two halves have length 1 unless one is imputed."""
 MAX_TEXT = 65_535
 """Bytes of the longest string that Milvus stores."""
 
@@ -57,7 +58,7 @@ def indexes_of(shape: Shape, features: Features, *, lexical: bool) -> dict[str, 
     """What to index, and how, by column."""
     settings = shape.settings
     indexes: dict[str, dict[str, Any]] = {
-        VECTOR: {"index_type": settings.type, "metric_type": METRIC, "params": settings.params}
+        VECTOR: {"index_type": settings.type, "metric_type": settings.metric, "params": settings.params}
     }
     if lexical:
         indexes[LEXICAL] = {"index_type": "SPARSE_INVERTED_INDEX", "metric_type": "BM25", "params": {}}
@@ -66,6 +67,15 @@ def indexes_of(shape: Shape, features: Features, *, lexical: bool) -> dict[str, 
             if column.indexed:
                 indexes[name] = {"index_type": _scalar_index(column, features)}
     return indexes
+
+
+def inner_product(metric: Metric, found: float, query_length: float) -> float:
+    """The inner product that a hit has by what the engine found; but for `IP`, as if no half were imputed."""
+    if metric == "COSINE":
+        return found * query_length * ROW_LENGTH
+    if metric == "L2":  # Milvus leaves the root out
+        return (query_length**2 + ROW_LENGTH**2 - found) / 2
+    return found
 
 
 def check_possible(settings: IndexSettings, features: Features) -> None:

@@ -21,9 +21,9 @@ from fourtower_search.index.deadline import Deadline
 from fourtower_search.index.expression import expression
 from fourtower_search.index.milvus.collections import check_collection, create_collection
 from fourtower_search.index.milvus.connection import Connection
-from fourtower_search.index.milvus.entities import RowReader, entity_of, messages, to_engine
-from fourtower_search.index.milvus.layout import LEXICAL, METRIC, VECTOR, Shape, search_columns
-from fourtower_search.index.rows import Row, RowState
+from fourtower_search.index.milvus.entities import RowReader, entity_of, from_engine, messages, to_engine
+from fourtower_search.index.milvus.layout import LEXICAL, VECTOR, Shape, inner_product, search_columns
+from fourtower_search.index.rows import Row, RowState, Vector
 from fourtower_search.index.store import PAGE, Capabilities, Consistency, Hit
 
 IDS = 4096
@@ -119,6 +119,13 @@ class MilvusRows:
         found = self._query(where, self._columns[vectors], limit, consistency, Deadline(timeout_s))
         return [self._reader.row(entity) for entity in found]
 
+    def vectors(self, keys: Sequence[str], *, timeout_s: float) -> dict[str, Vector]:
+        """The vectors of rows by key; nothing else of them is read."""
+        where = OneOf("key", tuple(keys))
+        found = self._query(where, ["key", "deleted", VECTOR], len(keys), "bounded", Deadline(timeout_s))
+        kind = self._settings.vectors
+        return {entity["key"]: from_engine(entity[VECTOR], kind) for entity in found if not entity["deleted"]}
+
     def keys(self, where: Condition, *, limit: int = PAGE, consistency: Consistency, timeout_s: float) -> list[str]:
         """The keys of up to `limit` such rows."""
         found = self._query(where, ["key"], limit, consistency, Deadline(timeout_s))
@@ -139,17 +146,23 @@ class MilvusRows:
             raise InvalidQuery(f"Query vectors must have {self.dim} numbers each, not the shape {vectors.shape}.")
         if not len(vectors):
             return []
+        metric = self._settings.metric
         found = self._search(
             [to_engine(vector, self._settings.vectors) for vector in vectors],
             where,
             Deadline(timeout_s),
             anns_field=VECTOR,
-            search_params={"metric_type": METRIC, "params": self._settings.search_params(limit)},
+            search_params={"metric_type": metric, "params": self._settings.search_params(limit)},
             limit=limit,
             with_vectors=with_vectors,
             consistency=consistency,
         )
-        return [self._reader.hits(hits) for hits in found]
+        answers = [self._reader.hits(hits) for hits in found]
+        if metric != "IP":
+            for hits, length in zip(answers, np.linalg.norm(vectors, axis=1), strict=True):
+                for hit in hits:
+                    hit.score = inner_product(metric, hit.score, float(length))
+        return answers
 
     def lexical(
         self, words: str, where: Condition, *, limit: int, with_vectors: bool = False, timeout_s: float
