@@ -8,7 +8,7 @@ READY := .venv/.ready
 SERVICES := .services/.ready
 ARGS ?=
 
-.PHONY: help setup services demo test test-long check format stack stack-stop train-demo experiment bench-encode bench-ingest bench-search wheel clean
+.PHONY: help setup services demo test test-long check format stack stack-stop faults soak mutations train-demo experiment bench-encode bench-ingest bench-search wheel clean
 
 help: ## Show this list
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-14s %s\n", $$1, $$2 }' Makefile
@@ -55,6 +55,18 @@ stack: $(READY) $(SERVICES) ## Start Kafka, Redis, Milvus, an ingester and a wor
 
 stack-stop: $(READY) ## End what `make stack` started; data and logs stay in .stack
 	@scripts/stack stop
+
+SEED ?= 1
+MINUTES ?= 60
+
+faults: $(READY) $(SERVICES) ## Play every fault on real processes, and write docs/reliability.md (ONLY=F7,F10 picks some)
+	$(BIN)/python -m tests.faults run --seed $(SEED) $(if $(ONLY),--only "$(ONLY)") $(ARGS)
+
+soak: $(READY) $(SERVICES) ## Let faults strike at random for MINUTES=60 with SEED=1, and check everything
+	$(BIN)/python -m tests.faults soak --minutes $(MINUTES) --seed $(SEED) $(ARGS)
+
+mutations: $(READY) $(SERVICES) ## Switch each guard off, and see which check turns red
+	$(BIN)/python -m tests.faults mutations --seed $(SEED) $(ARGS)
 
 train-demo: $(READY) ## Train the demo checkpoint that the package ships
 	$(BIN)/python benchmarks/train_demo.py $(ARGS)

@@ -81,7 +81,9 @@ def test_retry_after_is_honoured(host: Host, fetcher: ImageFetcher) -> None:
     assert time.monotonic() - start >= 1.0
 
 
-@pytest.mark.parametrize("wait", ["60", formatdate(time.time() + 3600, usegmt=True).replace(" ", "%20")])
+@pytest.mark.parametrize(
+    "wait", ["60", formatdate(time.time() + 3600, usegmt=True).replace(" ", "%20")], ids=["seconds", "date"]
+)
 def test_a_wait_beyond_the_deadline_is_not_begun(host: Host, fetcher: ImageFetcher, wait: str) -> None:
     with pytest.raises(ImageUnavailable, match="1 attempts: the host answers 429"):
         fetcher.fetch(host.url(f"busy/{wait}"))

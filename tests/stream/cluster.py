@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 import os
 import signal
 import subprocess
@@ -259,46 +258,3 @@ def _line(message: Message) -> bytes:
     line = value if message.key is None else message.key + b"\t" + value
     assert b"\n" not in line
     return line + b"\n"
-
-
-def slow_encoder(folder: Path, *, load_s: float) -> dict[str, str]:
-    """A plugin whose model takes long to load, and which waits in the middle of encoding while `hold` exists.
-
-    Returns:
-        the environment in which a worker uses it.
-    """
-    folder.mkdir()
-    (folder / "slow_encoder.py").write_text(SLOW_ENCODER)
-    facts = folder / "slow_encoder-1.dist-info"
-    facts.mkdir()
-    (facts / "METADATA").write_text("Metadata-Version: 2.1\nName: slow-encoder\nVersion: 1\n")
-    (facts / "entry_points.txt").write_text("[fourtower.encoders]\nslow = slow_encoder:load\n")
-    return {
-        "PYTHONPATH": str(folder),
-        "SLOW_ENCODER": json.dumps({"load_s": load_s, "folder": str(folder)}),
-        "FOURTOWER_WORKER_ENCODER": "slow",
-    }
-
-
-SLOW_ENCODER = """
-import json, os, time
-from pathlib import Path
-from fourtower_encoders.embedder import Embedder
-
-SETTINGS = json.loads(os.environ["SLOW_ENCODER"])
-FOLDER = Path(SETTINGS["folder"])
-
-
-class SlowEmbedder(Embedder):
-    def embed_texts(self, texts, **how):
-        if (FOLDER / "hold").exists():
-            (FOLDER / "encoding").write_text(str(os.getpid()))
-            while (FOLDER / "hold").exists():
-                time.sleep(0.02)
-        return super().embed_texts(texts, **how)
-
-
-def load(*arguments, **named):
-    time.sleep(SETTINGS["load_s"])
-    return SlowEmbedder.load(*arguments, **named)
-"""
