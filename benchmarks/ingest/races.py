@@ -139,8 +139,8 @@ def race_price(line: Line, bare: Bare) -> Race:
 def race_stale(line: Line, bare: Bare) -> Race:
     """Events that come again, and older ones, against a bare loop that only reads them."""
     settings = line.settings
-    items = settings.products * settings.price_versions
-    lines = line.lines(line.repeated_prices(settings.price_versions))
+    again = [event for _ in range(settings.stale_repeats) for event in line.repeated_prices(settings.price_versions)]
+    items, lines = len(again), line.lines(again)
     starts = line.ends()
 
     def ours() -> float:

@@ -34,6 +34,8 @@ class Settings(Frozen):
     """Whose prices change: more than the ingester holds, so that it folds nothing."""
     price_versions: int = 3
     """Of each of them in one round."""
+    stale_repeats: int = 6
+    """How often they come again in a round where all are stale: it should last for seconds."""
     two_versions: int = 4
     """Of each of them where one ingester is compared with two."""
     searchable_s: float = 20.0
@@ -73,6 +75,7 @@ QUICK = Settings(
     demo_products=24,
     products=60,
     price_versions=2,
+    stale_repeats=1,
     two_versions=2,
     searchable_s=1.0,
     searchable_levels=(0.25, 0.5),

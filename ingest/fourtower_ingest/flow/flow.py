@@ -17,6 +17,7 @@ from fourtower_ingest.flow.letters import Letters
 from fourtower_ingest.flow.mailboxes import Mailboxes
 from fourtower_ingest.flow.pressure import Pressure
 from fourtower_ingest.flow.sending import Sending
+from fourtower_ingest.flow.settled import Settled
 from fourtower_ingest.flow.settlement import Settlement
 from fourtower_ingest.flow.stats import Finished, FlowStats
 from fourtower_ingest.flow.waiting import Waiting
@@ -67,6 +68,7 @@ class Flow:
         self._pressure = Pressure(settings)
         self._breaker = Breaker(settings.breaker_pause_s, settings.breaker_losses)
         self._invalidity = Invalidity(settings.invalid_window, settings.invalid_share)
+        settled = Settled(settings.settled_products, versions_in_events=rules.version_source == "event")
         self._attempts = Attempts(
             start_deadline_s=settings.start_deadline_s,
             verify_deadline_s=settings.verify_deadline_s,
@@ -79,6 +81,7 @@ class Flow:
             waiting=self._waiting,
             attempts=self._attempts,
             letters=self._letters,
+            settled=settled,
             dead_letters_on=dead_letters_on,
         )
         self._intake = Intake(
@@ -88,6 +91,7 @@ class Flow:
             waiting=self._waiting,
             settlement=self._settlement,
             invalidity=self._invalidity,
+            settled=settled,
             replay_topic=replay_topic,
         )
         self._sending = Sending(

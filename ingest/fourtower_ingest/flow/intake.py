@@ -8,6 +8,7 @@ from fourtower_ingest.flow.invalidity import Invalidity
 from fourtower_ingest.flow.items import Event, Held
 from fourtower_ingest.flow.ledger import Ledger
 from fourtower_ingest.flow.mailboxes import Mailboxes
+from fourtower_ingest.flow.settled import Settled
 from fourtower_ingest.flow.settlement import Settlement
 from fourtower_ingest.flow.waiting import Waiting
 from fourtower_ingest.log import Record
@@ -26,16 +27,21 @@ class Intake:
         waiting: Waiting,
         settlement: Settlement,
         invalidity: Invalidity,
+        settled: Settled,
         replay_topic: str,
     ) -> None:
         self._rules, self._replay_topic = rules, replay_topic
         self._ledger, self._mailboxes, self._waiting = ledger, mailboxes, waiting
-        self._settlement, self._invalidity = settlement, invalidity
+        self._settlement, self._invalidity, self._settled = settlement, invalidity, settled
 
     def take(self, record: Record, now: float) -> None:
         """Take in a record, unless it is not ours, or there already."""
         if not self._ledger.take(record, now) or self._invalidity.reason:
             return  # of a topic that was given up, what is delivered is only owed
+        if self._settled.repeats(record):
+            self._note(record, valid=True)
+            self._without_effect(record)
+            return
         try:
             event = self._read(record)
         except MalformedEvent as error:
@@ -44,10 +50,19 @@ class Intake:
         self._note(record, valid=True)
         if event is None:
             self._ledger.finish(record, "marker")
-            return
+        elif self._settled.covers(event, record):
+            self._without_effect(record)
+        else:
+            self._hold(record, event, now)
+
+    def _hold(self, record: Record, event: Event, now: float) -> None:
         item = self._mailboxes.put(Held(record, event, now))
         if item is not None:
             self._waiting.ready(item, now)
+
+    def _without_effect(self, record: Record) -> None:
+        """The index surely holds this, or something newer, whatever else of the product is under way."""
+        self._ledger.finish(record, "stale", product_id=(record.key or b"").decode())
 
     def _read(self, record: Record) -> Event | None:
         place = record.place

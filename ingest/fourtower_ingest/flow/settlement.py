@@ -11,6 +11,7 @@ from fourtower_ingest.flow.items import Event, Held, Item, State
 from fourtower_ingest.flow.ledger import Ledger
 from fourtower_ingest.flow.letters import Letters
 from fourtower_ingest.flow.mailboxes import Mailboxes
+from fourtower_ingest.flow.settled import Settled, certain
 from fourtower_ingest.flow.stats import DROPPED
 from fourtower_ingest.flow.verdicts import NO_BASE, Fate, Verdict, verdict
 from fourtower_ingest.flow.waiting import Waiting
@@ -34,17 +35,19 @@ class Settlement:
         waiting: Waiting,
         attempts: Attempts,
         letters: Letters,
+        settled: Settled,
         dead_letters_on: bool,
     ) -> None:
         self._settings = settings
         self._ledger, self._mailboxes, self._waiting = ledger, mailboxes, waiting
-        self._attempts, self._letters = attempts, letters
+        self._attempts, self._letters, self._settled = attempts, letters, settled
         self._dead_letters_on = dead_letters_on
         self._dying: dict[Place, Item] = {}
 
     def reported(self, item: Item, reports: Reports, now: float) -> None:
         """A worker said what became of each event of the item."""
         found = verdict(reports)
+        self._doubt(item, found)
         if item.effective:
             self.advance(item, now)
         elif found.fate is Fate.SETTLED:
@@ -121,10 +124,23 @@ class Settlement:
 
     def _finish(self, item: Item, records: Collection[Held], reports: Reports) -> None:
         """Each record ends as its event did; those folded away gave way to events that are applied or stale."""
+        self._remember(item, records, reports)
         ended = {id(event): report.status for event, report in zip(item.series, reports, strict=True)}
         for held in records:
             status = ended.get(id(held.event), "superseded")
             self._ledger.finish(held.record, status, product_id=item.product_id)
+
+    def _remember(self, item: Item, records: Collection[Held], reports: Reports) -> None:
+        if certain(reports):
+            sent = _Exactly(item.series)
+            self._settled.settle(item.product_id, item.series, [held.record for held in records if held.event in sent])
+
+    def _doubt(self, item: Item, found: Verdict) -> None:
+        """Where an index fails, or a product does, it may not be what it was."""
+        if found.fate is Fate.INDEX_ILL:
+            self._settled.doubt_all()
+        elif found.fate is not Fate.SETTLED:
+            self._settled.doubt(item.product_id)
 
     def _without_base(self, item: Item, reports: Reports, report: EventReport, now: float) -> None:
         """Patches found no product: they wait for one, up to a limit; the rest of the item is settled."""

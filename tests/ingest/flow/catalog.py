@@ -1,6 +1,7 @@
 """Random logs for the simulation: products whose events collide, and records that can't be indexed for some reason."""
 
 import json
+from dataclasses import replace
 from typing import NamedTuple
 
 from fourtower_ingest.errors import MalformedEvent
@@ -27,6 +28,8 @@ class Mix(NamedTuple):
     versions: int = 12
     rising: bool = False
     """Versions mostly follow the log."""
+    repeats: float = 0.3
+    """Records that come again, byte by byte."""
 
 
 USUAL = Mix()
@@ -39,7 +42,10 @@ def logs(rng, length, mix=USUAL):
         offset, records = 0, []
         for _ in range(length):
             offset += 1 if rng.random() < 0.8 else rng.randint(2, 9)
-            records.append(_record(rng, Place(partition, offset), mix))
+            place = Place(partition, offset)
+            earlier = [*records, *_movable(found)]
+            again = bool(earlier) and rng.random() < mix.repeats
+            records.append(replace(rng.choice(earlier), place=place) if again else _record(rng, place, mix))
         found[partition] = records
     return found
 
@@ -55,6 +61,12 @@ def event_of(record):
 def marked(event, name):
     """Whether an event is bad, or poison."""
     return name in getattr(getattr(event, "product", None), "attributes", {})
+
+
+def _movable(logs):
+    """Records that may come again in any partition."""
+    keys = {name.encode() for name in WHOLE}
+    return [record for records in logs.values() for record in records if record.key in keys]
 
 
 def _record(rng, place, mix):

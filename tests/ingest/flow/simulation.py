@@ -8,6 +8,7 @@ from tests.ingest.flow.catalog import Mix, logs
 from tests.ingest.flow.world import USUAL, World
 
 MANY_PATCHES = Mix(bad=0.2, patches=0.7, deletes=0.05, versions=3, rising=True)
+FEW_VERSIONS = Mix(patches=0.3, versions=3, repeats=0.1)
 SLOW_BURIALS = USUAL._replace(burying=0.8, restart=0.02, crash=0.01)
 
 

@@ -8,6 +8,8 @@ from tests.ingest.flow.catalog import event_of
 from tests.ingest.flow.simulation import MANY_PATCHES, SLOW_BURIALS, simulate
 from tests.ingest.flow.world import NONE
 
+from fourtower_ingest.flow.settled import Settled
+
 SLOW = settings(deadline=None, suppress_health_check=[HealthCheck.too_slow])
 
 
@@ -44,6 +46,24 @@ def test_the_simulation_meets_every_kind_of_end():
     deaths = {"no_base", "invalid_product", "poison", "no_key", "not_json"}
     assert {code for status, code in ends if status == "dead_letter"} >= deaths
     assert min(ends["applied", ""], ends["stale", ""], ends["superseded", ""], losses, resubmissions) > 20
+
+
+def test_the_simulation_has_much_that_is_done_at_once(monkeypatch):
+    known = Counter()
+    for name in ("repeats", "covers"):
+        monkeypatch.setattr(Settled, name, _counted(getattr(Settled, name), name, known))
+    for seed in range(40):
+        simulate(seed)
+    assert min(known["repeats"], known["covers"]) > 100
+
+
+def _counted(function, name, counts):
+    def counting(*arguments):
+        answer = function(*arguments)
+        counts[name] += answer
+        return answer
+
+    return counting
 
 
 def _quiet_ends(world):

@@ -26,6 +26,7 @@ SETTINGS = FlowSettings(
     most_age_s=100_000,
     breaker_pause_s=0.5,
     invalid_window=10_000,
+    settled_products=4,
 )
 
 
