@@ -33,7 +33,7 @@ demo: $(READY) ## Draw a catalog, index it into a file, search it in every way, 
 	$(BIN)/fourtower demo --out demo $(ARGS)
 
 test: $(READY) $(SERVICES) ## Run the tests (ARGS="-k joint" picks some)
-	$(BIN)/pytest -n 2 --dist loadfile $(ARGS)
+	$(BIN)/pytest -n 2 --dist loadfile --no-loadscope-reorder $(ARGS)
 
 test-long: $(READY) $(SERVICES) ## Run the tests that `make test` leaves out because they take long
 	$(BIN)/pytest -m long $(ARGS)

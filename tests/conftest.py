@@ -9,6 +9,7 @@ import re
 import socket
 import sys
 from collections.abc import Callable, Generator, Iterator
+from pathlib import Path
 from typing import Any
 
 import hypothesis
@@ -39,10 +40,17 @@ def pytest_configure(config: pytest.Config) -> None:
 
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    items.sort(key=_comes_late)
     needing = [item for item in items if item.get_closest_marker("gpu")]
     if needing and not _has_gpu():
         for item in needing:
             item.add_marker(pytest.mark.skip(reason="no GPU on this machine"))
+
+
+def _comes_late(item: pytest.Item) -> bool:
+    """Files of which a few tests take minutes begin first, so that at the end nobody waits for one of them."""
+    folder = item.path.parent.relative_to(Path(__file__).parent).as_posix()
+    return folder not in ("faults", "stream", "workers/stream", "ingest/process", "ingest/broker")
 
 
 def _has_gpu() -> bool:
