@@ -12,3 +12,8 @@ REST = CORES[min(1, len(CORES) - 1)]
 def pin(core: int, pid: int = 0) -> None:
     """Keep a process, and all that it starts from now on, on one core; 0 is this process."""
     os.sched_setaffinity(pid, {core})
+
+
+def unpin() -> None:
+    """Let this process run on any core again."""
+    os.sched_setaffinity(0, CORES)

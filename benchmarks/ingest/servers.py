@@ -15,7 +15,7 @@ from tests.services.processes import Service, free_port
 from tests.services.redis import RedisServer
 
 from benchmarks.encode.pictures import draw_files
-from benchmarks.ingest.cores import REST, pin
+from benchmarks.ingest.cores import REST, pin, unpin
 from benchmarks.ingest.picture_host import files_of
 from benchmarks.ingest.settings import Settings
 
@@ -59,6 +59,7 @@ def running_servers(folder: Path, settings: Settings) -> Iterator[Servers]:
     pictures = folder / "pictures"
     draw_files(pictures, count=settings.files, size=settings.picture_px)
     with ExitStack() as open_things:
+        open_things.callback(unpin)
         broker, redis = KafkaBroker(folder / "kafka"), RedisServer(folder / "redis")
         for server in (broker, redis):
             open_things.callback(server.stop)

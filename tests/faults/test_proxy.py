@@ -201,13 +201,17 @@ def test_a_server_that_is_not_there_is_a_broken_connection():
         port = gone.getsockname()[1]
     proxy = Proxy(port)
     try:
-        # Either may hear of it first: the call that connects, or the one that reads.
-        with pytest.raises(ConnectionResetError), socket.socket() as client:
-            client.settimeout(PATIENCE_S)
-            client.connect(("127.0.0.1", proxy.port))
-            client.recv(1)
+        with socket.socket() as client, pytest.raises(ConnectionResetError):
+            _first_byte(client, proxy.port)
     finally:
         proxy.close()
+
+
+def _first_byte(client, port):
+    """Either may hear of a refusal first: the call that connects, or the one that reads."""
+    client.settimeout(PATIENCE_S)
+    client.connect(("127.0.0.1", port))
+    return client.recv(1)
 
 
 @pytest.mark.parametrize("manners", [{"frozen": True}, {"silent": True}, {"latency_s": 60}, {"bytes_per_s": 1}])
