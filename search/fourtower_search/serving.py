@@ -112,6 +112,8 @@ class Serving(Generic[_T]):
             doing = f"The next generation, {name}, can't be loaded"
             if name != self._lent.name:
                 self._switch(_Lent(name, self._load(name)))
+        except SearchError as error:
+            log.warning("%s; %s goes on answering. %s", doing, self._lent.name, error)
         except Exception:
             log.warning("%s; %s goes on answering.", doing, self._lent.name, exc_info=True)
         finally:

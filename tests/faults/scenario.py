@@ -58,7 +58,7 @@ class Limits:
     recovery_s: float = 90.0
     """From the end of the fault until all is settled."""
     repeated_letters: bool = False
-    """Whether a record may have two dead letters: after an ingester was killed it may."""
+    """Whether a record may have two dead letters: after an ingester or a broker was killed it may."""
 
 
 @dataclass(frozen=True)
