@@ -25,7 +25,7 @@ from fourtower_encoders.embedder import Embedder
 from fourtower_search import SearchClient
 from fourtower_search.index.opening import open_generation, open_generations
 
-pytestmark = [pytest.mark.slow, pytest.mark.timeout(300)]
+pytestmark = [pytest.mark.slow, pytest.mark.timeout(600)]
 KILLED = """
 import os, signal
 from fourtower_search.index.milvus.generations import MilvusGenerations
