@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Mapping, Sequence
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -16,13 +17,26 @@ def keep_matrix(results: Sequence[Result], *, seed: int, whole: bool, folder: Pa
     """Keep a run of the matrix; of a part, only what was run is replaced."""
     path = folder / "faults.json"
     kept = {} if whole or not path.exists() else {each["name"]: each for each in _read(path)["scenarios"]}
-    kept |= {result.name: result.to_dict() for result in results}
+    kept |= {result.name: _brief(result) for result in results}
     _write(path, {"command": f"make faults SEED={seed}", "scenarios": list(kept.values())})
 
 
 def keep(name: str, found: Mapping[str, Any], *, folder: Path = RESULTS) -> None:
     """Keep what another command found."""
     _write(folder / f"{name}.json", found)
+
+
+def _brief(result: Result) -> dict[str, Any]:
+    """A result whose violations are a line each; `violations.txt` has the whole story."""
+    brief = (replace(each, message=_last_line(each.message)) for each in result.violations)
+    return replace(result, violations=tuple(brief)).to_dict()
+
+
+def _last_line(message: str) -> str:
+    """Of a traceback, what was raised; its other lines speak of folders on one machine."""
+    if not message.startswith("Traceback"):
+        return message
+    return [line for line in message.splitlines() if line[:1].strip()][-1]
 
 
 def _read(path: Path) -> Any:
