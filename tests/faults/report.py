@@ -14,7 +14,7 @@ Found = Mapping[str, Any]
 INVARIANTS = (
     ("I1", "The index holds what the log comes to: ids, versions, fields, rows, and vectors of these very fields."),
     ("I2", "What lies below a committed offset is in the index, or superseded there, or a dead letter: always."),
-    ("I3", "No product's version ever falls, as a strong reader sees it once a second."),
+    ("I3", "No product's version ever falls, as a strong reader sees it once a second (what one read missed, in two)."),
     ("I4", "When all has settled, searches find what is live, all of it, and nothing else."),
     ("I5", "Dead letters are exactly the records that can't be indexed."),
     ("I6", "Work is done: the fault strikes under load, no process ends by itself, and everything recovers in time."),

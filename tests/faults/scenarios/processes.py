@@ -111,10 +111,12 @@ def worker_frozen_before_it_writes(stage: Stage) -> None:
     stage.pause(VISIBILITY_S + 5)
     stage.publish(newer(stage, events))
     stage.wait(lambda: stage.left() == 0, what="the other worker has done it all")
+    stage.failpoints.hold("check")  # else it may be swept sooner than anybody has seen it
     zombie.thaw()
     stage.heal()
     zombie_rows = stage.wait(lambda: surplus(stage), what="what the frozen worker wrote is in the index", timeout_s=30)
     stage.note("zombie", pids=held, rows=zombie_rows)
+    stage.failpoints.release("check")
     stage.wait(lambda: not surplus(stage), what="what the frozen worker wrote is swept", timeout_s=SWEPT_S)
     stage.settle()
     assert other.alive
