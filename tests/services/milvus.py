@@ -10,6 +10,7 @@ import pytest
 from tests.services.processes import Service, free_port, start
 
 BIN = Path(sys.executable).parent
+SERVER = Path(__file__).parents[2] / "scripts" / "milvus-server"
 INNER_PORTS = (
     "root-coord",
     "proxy-internal",
@@ -39,7 +40,7 @@ def answers(port: int) -> bool:
 def start_milvus(folder: Path, *, port: int | None = None) -> Service:
     """A Milvus server with its data in `folder`."""
     port = port or free_port()
-    command = [str(BIN / "milvus-server"), "--data", str(folder), "--proxy-port", str(port)]
+    command = [sys.executable, str(SERVER), "--data", str(folder), "--proxy-port", str(port)]
     for name in INNER_PORTS:
         command += [f"--{name}-port", str(free_port())]
     folder.mkdir(parents=True, exist_ok=True)
