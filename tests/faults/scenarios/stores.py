@@ -186,7 +186,7 @@ def answers_of_writes_are_lost(stage: Stage) -> None:
     under_load(stage)
     for number in range(3):
         _lose_an_answer(stage, points, new_products(200, seed=stage.seed, name=f"doubt{number}-"))
-        stage.wait_for_progress(50)
+        stage.wait(lambda: stage.left() == 0, what="the batch in doubt is done with, or the next may be it again")
     stage.settle()
 
 
