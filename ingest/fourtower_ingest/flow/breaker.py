@@ -64,11 +64,12 @@ class Breaker:
         if attempt == self._probe:
             self.failed(attempt, "the index did not say in time what became of a batch", now)
 
-    def lost(self, attempt: str, reason: str, now: float) -> None:
-        """A worker was lost."""
-        self._losses.append(now)
+    def lost(self, attempt: str, reason: str, now: float, *, again: bool = False) -> None:
+        """A worker was lost; `again`: over an event that one was lost over before, which says more about the event."""
+        if not again:
+            self._losses.append(now)
         probing = attempt == self._probe
-        if probing or self._too_many_losses(now):
+        if probing or (not again and self._too_many_losses(now)):
             self.workers_ill = True
             self.failed(attempt, f"workers are lost, the latest so: {reason}", now)
 

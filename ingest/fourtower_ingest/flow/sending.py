@@ -137,11 +137,11 @@ class Sending:
     def _lost(self, attempt: Attempt, reason: str, now: float) -> None:
         """What was written is safe, and is only sent again; over everything else its worker may have died."""
         self.losses += 1
-        self._breaker.lost(attempt.id, reason, now)
+        singly = len(attempt.parcels) == 1
+        self._breaker.lost(attempt.id, reason, now, again=singly and attempt.parcels[0][0].losses > 0)
         if attempt.written_at is not None:
             self._resend(attempt, now)
             return
-        singly = len(attempt.parcels) == 1
         limit = self._settings.poison_losses + self._breaker.workers_ill * self._settings.breaker_losses
         self._attempts.give_up(attempt)
         for item, _ in attempt.parcels:

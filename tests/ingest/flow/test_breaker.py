@@ -75,3 +75,13 @@ def test_a_lost_probe_keeps_it_open():
     gate.sent("probe")
     gate.lost("probe", "signal 9", 2.0)
     assert (gate.allows(2.5), gate.workers_ill, gate.allows(4.0)) == (False, True, True)
+
+
+def test_being_lost_over_the_same_event_again_says_nothing_of_the_workers():
+    gate = breaker()
+    for _ in range(20):
+        gate.lost("x", "signal 9", 1.0, again=True)
+    assert gate.closed
+    for number in range(3):
+        gate.lost("x", "signal 9", 2.0 + number)
+    assert not gate.closed, "others are lost, too"

@@ -324,3 +324,13 @@ def test_a_few_invalid_records_at_the_end_of_a_topic_are_buried_after_a_while():
     assert bench.letters() == []
     bench.wait(6)
     assert len(bench.letters()) == 12
+
+
+def test_two_poison_events_cast_no_doubt_on_the_workers():
+    bench = Bench(breaker_losses=3, poison_losses=2, batch=1)
+    bench.deliver(upsert(1), upsert(2, "b"))
+    for _ in range(3):
+        for attempt, _ in bench.sent():
+            bench.lose(attempt)
+    assert sorted(bench.letters()) == [(1, "poison"), (2, "poison")]
+    assert bench.flow.stats(bench.now).breaker == "closed"
