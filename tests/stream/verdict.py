@@ -16,9 +16,10 @@ from tests.stream.oracle import judge
 from fourtower_encoders.embedder import Embedder
 from fourtower_encoders.errors import ImageError
 from fourtower_encoders.joint import product_rows
-from fourtower_search import F, SearchClient
+from fourtower_search import F, Filter, SearchClient
 from fourtower_search.index.opening import open_index
 from fourtower_search.index.product_index import ProductIndex
+from fourtower_search.query.request import MAX_DEPTH, MAX_PAGE
 
 Place = tuple[str, int, int]
 
@@ -130,15 +131,29 @@ def _check_searches(cluster: Cluster, live: set[str]) -> None:
 
 def find_all(cluster: Cluster) -> tuple[set[str], set[str]]:
     """The products that the SDK lists, and those that searches for all kinds find."""
-    found: set[str] = set()
     with SearchClient(cluster.index, alias=cluster.alias) as client:
+        kinds = {product.product_id: product.attributes.get("category") for product in client.products()}
+        found: set[str] = set()
         for kind in KINDS:
-            result = client.search(kind, where=F.category == kind, limit=100, depth=500)
-            found |= {hit.product_id for hit in result}
-            while result.next_cursor:
-                result = client.search(kind, where=F.category == kind, limit=100, depth=500, cursor=result.next_cursor)
-                found |= {hit.product_id for hit in result}
-        return {product.product_id for product in client.products()}, found
+            first = _search(client, kind)
+            found |= first
+            if len(first) >= MAX_DEPTH:  # no search shows more; so some at a time are searched among
+                own = [name for name, category in kinds.items() if category == kind]
+                for start in range(0, len(own), MAX_DEPTH):
+                    found |= _search(client, kind, F.product_id.isin(own[start : start + MAX_DEPTH]))
+        return set(kinds), found
+
+
+def _search(client: SearchClient, kind: str, among: Filter | None = None) -> set[str]:
+    """All that a search for a kind shows, page by page."""
+    ours = F.category == kind
+    options = {"where": ours if among is None else ours & among, "limit": MAX_PAGE, "depth": MAX_DEPTH}
+    result = client.search(kind, **options)
+    found = {hit.product_id for hit in result}
+    while result.next_cursor:
+        result = client.search(kind, **options, cursor=result.next_cursor)
+        found |= {hit.product_id for hit in result}
+    return found
 
 
 def origin(letter: Raw) -> Place:
