@@ -13,6 +13,7 @@ from fourtower_ingest.broker.admin import LogAdmin
 from fourtower_ingest.broker.consumer import LogConsumer
 from fourtower_ingest.broker.producer import LogProducer
 from fourtower_ingest.broker.ranges import read_range
+from fourtower_ingest.broker.sending import CarefulTransactions
 from fourtower_ingest.errors import BrokerUnavailable
 from fourtower_ingest.log import Partition
 from fourtower_ingest.settings import KafkaSettings
@@ -68,6 +69,35 @@ def polled(consumer, timeout_s):
         return consumer.poll(timeout_s)
     except BrokerUnavailable:
         return []
+
+
+def test_a_broker_that_gives_no_id_in_time_is_asked_again(broker, kafka, new_topic, monkeypatch):
+    topic, asked, ask = new_topic(), threading.Semaphore(0), CarefulTransactions.next_request_handler
+
+    def freezing_first(self, has_incomplete_batches):
+        if (handler := ask(self, has_incomplete_batches)) is not None:
+            broker.freeze()
+            asked.release()
+        return handler
+
+    monkeypatch.setattr(CarefulTransactions, "next_request_handler", freezing_first)
+    try:
+        with LogProducer(kafka.model_copy(update={"request_timeout_s": 2}), delivery_s=30) as producer:
+            assert asked.acquire(timeout=20)
+            transactions = producer._client._transaction_manager
+            until(lambda: transactions._pending_requests or transactions.has_fatal_error(), what="the wait is over")
+            monkeypatch.setattr(CarefulTransactions, "next_request_handler", ask)
+            broker.thaw()
+            until(lambda: _written(producer, topic), what="a record is written")
+    finally:
+        broker.thaw()
+
+
+def _written(producer, topic):
+    try:
+        return producer.send(topic, key=b"a", value=b"1").result(40).offset >= 0
+    except BrokerUnavailable:
+        return False
 
 
 def test_a_commit_meets_a_restarting_broker_and_arrives_later(broker, kafka, admin, new_topic, group):
