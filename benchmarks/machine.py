@@ -59,6 +59,15 @@ def write_result(
     return result
 
 
+def rounded(details: Any) -> Any:
+    """The same with four digits after the point, all the way down."""
+    if isinstance(details, dict):
+        return {name: rounded(value) for name, value in details.items()}
+    if isinstance(details, list):
+        return [rounded(value) for value in details]
+    return round(details, 4) if isinstance(details, float) else details
+
+
 def _cpu_model() -> str:
     """The processor's name where the system tells it, else its architecture."""
     facts = Path("/proc/cpuinfo")

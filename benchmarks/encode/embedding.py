@@ -8,7 +8,7 @@ import numpy as np
 import torch
 from numpy.typing import NDArray
 
-from benchmarks.encode.race import Race, race
+from benchmarks.race import Race, race
 from fourtower_encoders.checkpoint import read_checkpoint
 from fourtower_encoders.config import ImageRole, TowerConfig
 from fourtower_encoders.embedder import Embedder

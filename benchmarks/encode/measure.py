@@ -11,9 +11,9 @@ import torch
 from benchmarks.encode.embedding import race_embedding, save_towers
 from benchmarks.encode.pictures import draw_files, repeated
 from benchmarks.encode.processes import race_processes
-from benchmarks.encode.race import Race
 from benchmarks.encode.settings import Settings
 from benchmarks.encode.training import draw_training_data, race_training
+from benchmarks.race import Race
 from fourtower_encoders.config import SmallResNet, TimmImage, TowerConfig
 from fourtower_encoders.runtimes import RuntimeName
 

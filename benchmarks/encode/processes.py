@@ -9,7 +9,7 @@ from contextlib import contextmanager
 from pathlib import Path
 from threading import Barrier
 
-from benchmarks.encode.race import Race, race
+from benchmarks.race import Race, race
 from fourtower_encoders.embedder import Embedder
 
 _READY_WITHIN_S = 300

@@ -4,14 +4,12 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from pathlib import Path
-from typing import Any
 
 from rich.table import Table
 
 from benchmarks.encode.measure import TARGETS, Finding
-from benchmarks.machine import machine_sentence
+from benchmarks.pages import DOCUMENT, Result, origin, table_lines, write_part
 
-DOCUMENT = Path(__file__).parents[2] / "docs" / "benchmarks.md"
 BEGIN, END = "<!-- encode: begin -->", "<!-- encode: end -->"
 HEADINGS = ("Figure", "Towers", "Images/s", "Bare", "Ratio (rounds)", "Target")
 
@@ -27,28 +25,9 @@ def terminal_table(findings: Sequence[Finding]) -> Table:
     return table
 
 
-def write_docs(findings: Sequence[Finding], result: dict[str, Any], document: Path = DOCUMENT) -> None:
+def write_docs(findings: Sequence[Finding], result: Result, document: Path = DOCUMENT) -> None:
     """Replace what stands between the markers of the document."""
-    before, begin, rest = document.read_text(encoding="utf-8").partition(BEGIN)
-    _, end, after = rest.partition(END)
-    if not (begin and end):
-        raise ValueError(f"{document} lacks the markers {BEGIN} and {END}; put them where the table belongs.")
-    text = "\n".join([BEGIN, *_lines(findings, result), END])
-    document.write_text(before + text + after, encoding="utf-8")
-
-
-def _lines(findings: Sequence[Finding], result: dict[str, Any]) -> list[str]:
-    return [
-        f"Command: `{result['command']}`. Machine: {machine_sentence(result['machine'])}.",
-        "",
-        _row(HEADINGS),
-        _row(["---"] * len(HEADINGS)),
-        *(_row(_cells(finding)) for finding in findings),
-    ]
-
-
-def _row(cells: Sequence[str]) -> str:
-    return f"| {' | '.join(cells)} |"
+    write_part(document, BEGIN, END, [origin(result), *table_lines(HEADINGS, map(_cells, findings))])
 
 
 def _cells(finding: Finding) -> list[str]:

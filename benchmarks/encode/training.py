@@ -6,7 +6,7 @@ from pathlib import Path
 
 import torch
 
-from benchmarks.encode.race import Race, race
+from benchmarks.race import Race, race
 from fourtower_encoders.batches import Batch, Sampler
 from fourtower_encoders.config import TowerConfig
 from fourtower_encoders.manifest import load_dataset

@@ -11,11 +11,12 @@ from typing import Annotated, Any, Literal
 import typer
 from rich.console import Console
 
-from benchmarks.ingest.measure import TARGETS, Finding, measure
+from benchmarks.ingest.measure import AT_MOST, TARGETS, Finding, measure
 from benchmarks.ingest.picture import draw
-from benchmarks.ingest.report import terminal_table, write_docs
+from benchmarks.ingest.report import write_docs
 from benchmarks.ingest.settings import QUICK, Settings
-from benchmarks.machine import RESULTS, write_result
+from benchmarks.machine import RESULTS, rounded, write_result
+from benchmarks.pages import terminal_table
 
 app = typer.Typer(add_completion=False)
 
@@ -51,7 +52,7 @@ def ingest(
     if as_json:
         typer.echo(json.dumps(result, indent=2))
     else:
-        Console().print(terminal_table(result))
+        Console().print(terminal_table(result, AT_MOST))
 
 
 def _measure_all(settings: Settings) -> list[Finding]:
@@ -73,7 +74,7 @@ def written(findings: list[Finding], settings: Settings, command: str, out: Path
         targets=TARGETS,
         command=command,
         settings={"versions": _versions(settings), **settings.model_dump(mode="json")},
-        details={finding.name: _rounded(finding.details) for finding in findings},
+        details={finding.name: rounded(finding.details) for finding in findings},
         folder=out,
     )
 
@@ -81,15 +82,6 @@ def written(findings: list[Finding], settings: Settings, command: str, out: Path
 def _versions(settings: Settings) -> dict[str, str]:
     names = {"lite": "milvus-lite", "server": "milvus"}
     return {name: version(name) for name in (names[settings.milvus], "pymilvus", "kafka-python", "celery")}
-
-
-def _rounded(details: Any) -> Any:
-    """The same with four digits after the point, all the way down."""
-    if isinstance(details, dict):
-        return {name: _rounded(value) for name, value in details.items()}
-    if isinstance(details, list):
-        return [_rounded(value) for value in details]
-    return round(details, 4) if isinstance(details, float) else details
 
 
 if __name__ == "__main__":

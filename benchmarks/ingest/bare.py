@@ -14,7 +14,7 @@ from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from benchmarks.ingest.cores import REST, WORKER, pin
+from benchmarks.cores import REST, WORKER, pin
 
 if TYPE_CHECKING:
     from fourtower_encoders.embedder import Embedder

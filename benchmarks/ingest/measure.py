@@ -11,11 +11,12 @@ from typing import Any
 from benchmarks.encode.embedding import save_towers
 from benchmarks.ingest.overload import overload
 from benchmarks.ingest.processes import wait_for
-from benchmarks.ingest.races import Bare, Race, race_new, race_price, race_stale
+from benchmarks.ingest.races import Bare, race_new, race_price, race_stale
 from benchmarks.ingest.searchable import measure_searchable
 from benchmarks.ingest.servers import Servers, running_servers
 from benchmarks.ingest.settings import Settings
 from benchmarks.ingest.shop import Line
+from benchmarks.race import Race
 from fourtower_encoders.embedder import Embedder
 from fourtower_search.client import SearchClient
 

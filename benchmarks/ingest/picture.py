@@ -2,18 +2,16 @@
 
 from __future__ import annotations
 
-import io
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
 from matplotlib.figure import Figure
-from PIL import Image
 
-from benchmarks.ingest.report import PICTURE, Result
+from benchmarks.ingest.report import PICTURE
+from benchmarks.pages import DOCUMENT, Result, save_picture
 
-FILE = Path(__file__).parents[2] / "docs" / PICTURE
-DPI = 120
+FILE = DOCUMENT.parent / PICTURE
 BLUE, RED, GREY = "#0072B2", "#D55E00", "#999999"
 SHARES = ("new_vs_embedder", "price_vs_upsert", "stale_vs_poll")
 
@@ -27,10 +25,7 @@ def draw(result: Result, file: Path = FILE) -> None:
     _memory(memory, result["details"]["overload"]["memory"])
     for axis in (shares, times, memory):
         axis.spines[["top", "right"]].set_visible(False)
-    file.parent.mkdir(parents=True, exist_ok=True)
-    buffer = io.BytesIO()
-    figure.savefig(buffer, dpi=DPI)
-    Image.open(buffer).convert("RGB").quantize(64).save(file, optimize=True)
+    save_picture(figure, file)
 
 
 def _shares(axis: Any, result: Result) -> None:

@@ -15,7 +15,7 @@ from urllib.error import URLError
 
 from tests.services.processes import free_port
 
-from benchmarks.ingest.cores import REST, pin
+from benchmarks.cores import REST, pin
 
 FOURTOWER = [sys.executable, "-c", "from fourtower_workers.cli import main; main()"]
 READY_WITHIN_S = 120.0

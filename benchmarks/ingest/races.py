@@ -5,58 +5,14 @@ from __future__ import annotations
 import json
 import subprocess
 import sys
-from collections.abc import Callable
-from dataclasses import dataclass, field
 from itertools import count
-from statistics import median
 from types import TracebackType
 from typing import Any, Self
 
 from benchmarks.encode.pictures import repeated
 from benchmarks.ingest.processes import frozen
 from benchmarks.ingest.shop import Line
-
-Turn = Callable[[], float]
-"""Does one round's work and returns its seconds."""
-
-
-@dataclass
-class Race:
-    """Seconds of both sides, round by round, for the same number of things."""
-
-    items: int
-    ours_s: list[float] = field(default_factory=list)
-    bare_s: list[float] = field(default_factory=list)
-
-    @property
-    def ratios(self) -> list[float]:
-        """Our speed as a share of the bare one, by round: each compares neighbours in time."""
-        return [bare / ours for ours, bare in zip(self.ours_s, self.bare_s, strict=True)]
-
-    @property
-    def ratio(self) -> float:
-        """The median round."""
-        return median(self.ratios)
-
-    @property
-    def ours_per_s(self) -> float:
-        """Ours in the median round."""
-        return self.items / median(self.ours_s)
-
-    @property
-    def bare_per_s(self) -> float:
-        """The bare side's in the median round."""
-        return self.items / median(self.bare_s)
-
-    def details(self) -> dict[str, Any]:
-        """For the result file."""
-        return {
-            "items": self.items,
-            "ours_per_s": self.ours_per_s,
-            "bare_per_s": self.bare_per_s,
-            "ratio": self.ratio,
-            "ratios": self.ratios,
-        }
+from benchmarks.race import Race, in_turns
 
 
 class Bare:
@@ -83,17 +39,6 @@ class Bare:
         if not answer:
             raise RuntimeError(f"The bare side of {work} failed; its error stands above.")
         return float(json.loads(answer)["seconds"])
-
-
-def in_turns(items: int, ours: Turn, bare: Turn, rounds: int) -> Race:
-    """Run both once untimed, then `rounds` times each; who goes first alternates."""
-    ours(), bare()
-    race = Race(items)
-    for number in range(rounds):
-        turns = [(ours, race.ours_s), (bare, race.bare_s)]
-        for work, seconds in turns if number % 2 == 0 else reversed(turns):
-            seconds.append(work())
-    return race
 
 
 def race_new(line: Line, bare: Bare, products: int) -> Race:

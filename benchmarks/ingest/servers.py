@@ -14,8 +14,8 @@ from tests.services.milvus import start_lite, start_milvus
 from tests.services.processes import Service, free_port
 from tests.services.redis import RedisServer
 
+from benchmarks.cores import REST, pin, unpin
 from benchmarks.encode.pictures import draw_files
-from benchmarks.ingest.cores import REST, pin, unpin
 from benchmarks.ingest.picture_host import files_of
 from benchmarks.ingest.settings import Settings
 

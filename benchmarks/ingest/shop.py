@@ -10,7 +10,7 @@ from pathlib import Path
 from types import TracebackType
 from typing import Self
 
-from benchmarks.ingest.cores import WORKER
+from benchmarks.cores import WORKER
 from benchmarks.ingest.events import CATALOG, Shop, line, vectors
 from benchmarks.ingest.processes import Process, frozen, run, wait_for
 from benchmarks.ingest.servers import Servers

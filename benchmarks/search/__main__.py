@@ -9,10 +9,11 @@ from typing import Annotated, Any
 import typer
 from rich.console import Console
 
-from benchmarks.machine import RESULTS, write_result
-from benchmarks.search.measure import TARGETS, Finding, measure
+from benchmarks.machine import RESULTS, rounded, write_result
+from benchmarks.pages import terminal_table
+from benchmarks.search.measure import AT_MOST, TARGETS, Finding, measure
 from benchmarks.search.picture import draw
-from benchmarks.search.report import terminal_table, write_docs
+from benchmarks.search.report import write_docs
 from benchmarks.search.server import versions
 from benchmarks.search.settings import QUICK, Settings
 
@@ -50,7 +51,7 @@ def search(
     if as_json:
         typer.echo(json.dumps(result, indent=2))
     else:
-        Console().print(terminal_table(result))
+        Console().print(terminal_table(result, AT_MOST))
 
 
 def _measure_all(settings: Settings, data: Path) -> list[Finding]:
@@ -77,13 +78,6 @@ def written(findings: list[Finding], settings: Settings, command: str, out: Path
         details={finding.name: rounded(finding.details) for finding in findings},
         folder=out,
     )
-
-
-def rounded(details: Any) -> Any:
-    """The same with four digits after the point, all the way down."""
-    if isinstance(details, dict):
-        return {name: rounded(value) for name, value in details.items()}
-    return round(details, 4) if isinstance(details, float) else details
 
 
 def _command(rows: list[int] | None, *, docs: bool) -> str:

@@ -2,19 +2,17 @@
 
 from __future__ import annotations
 
-import io
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
 from matplotlib.figure import Figure
-from PIL import Image
 
+from benchmarks.pages import DOCUMENT, Result, save_picture
 from benchmarks.search.catalog import KINDS
-from benchmarks.search.report import PICTURE, Result, sizes
+from benchmarks.search.report import PICTURE, sizes
 
-FILE = Path(__file__).parents[2] / "docs" / PICTURE
-DPI = 120
+FILE = DOCUMENT.parent / PICTURE
 COLOURS = ("#0072B2", "#D55E00", "#009E73", "#CC79A7", "#E69F00")
 """Of Okabe and Ito's palette, which colour-blind readers can tell apart."""
 MARKERS = ("o", "s", "D", "^", "v")
@@ -30,10 +28,7 @@ def draw(result: Result, file: Path = FILE) -> None:
     for axis in (times, recall, writes):
         axis.spines[["top", "right"]].set_visible(False)
         axis.legend(fontsize=8, frameon=False)
-    file.parent.mkdir(parents=True, exist_ok=True)
-    buffer = io.BytesIO()
-    figure.savefig(buffer, dpi=DPI)
-    Image.open(buffer).convert("RGB").quantize(64).save(file, optimize=True)
+    save_picture(figure, file)
 
 
 def _times(axis: Any, result: Result) -> None:

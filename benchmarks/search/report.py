@@ -1,48 +1,22 @@
-"""Shows the result in a terminal and in docs/benchmarks.md; all that it needs is in the result file."""
+"""Shows the result in docs/benchmarks.md; all that it needs is in the result file."""
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import Any
 
-from rich.table import Table
-
-from benchmarks.machine import machine_sentence
+from benchmarks.pages import DOCUMENT, FIGURES, Result, Rows, figure_rows, origin, table_lines, write_part
 from benchmarks.search.catalog import KINDS
 from benchmarks.search.measure import AT_MOST
 
-DOCUMENT = Path(__file__).parents[2] / "docs" / "benchmarks.md"
 BEGIN, END = "<!-- search: begin -->", "<!-- search: end -->"
 PICTURE = "pictures/bench-search.png"
-Result = Mapping[str, Any]
-Rows = Iterator[Sequence[str]]
-
-
-def terminal_table(result: Result) -> Table:
-    """The figures; a missed target is red."""
-    table = Table("Figure", "Value", "Target")
-    for name, value in result["figures"].items():
-        table.add_row(*_figure(result, name, value), style="red" if is_missed(result, name) else None)
-    return table
-
-
-def is_missed(result: Result, name: str) -> bool:
-    """Whether a figure has a target and fails it."""
-    value, target = result["figures"][name], result["targets"].get(name)
-    if target is None:
-        return False
-    return bool(value > target if name in AT_MOST else value < target)
 
 
 def write_docs(result: Result, document: Path = DOCUMENT) -> None:
     """Replace what stands between the markers of the document."""
-    before, begin, rest = document.read_text(encoding="utf-8").partition(BEGIN)
-    _, end, after = rest.partition(END)
-    if not (begin and end):
-        raise ValueError(f"{document} lacks the markers {BEGIN} and {END}; put them where the tables belong.")
-    text = "\n".join([BEGIN, *_lines(result), END])
-    document.write_text(before + text + after, encoding="utf-8")
+    write_part(document, BEGIN, END, _lines(result))
 
 
 def sizes(result: Result) -> dict[int, Mapping[str, Any]]:
@@ -53,25 +27,24 @@ def sizes(result: Result) -> dict[int, Mapping[str, Any]]:
 
 def _lines(result: Result) -> Iterator[str]:
     details = result["details"]
-    versions = ", ".join(f"{name} {number}" for name, number in result["settings"]["versions"].items())
-    yield f"Command: `{result['command']}`. Machine: {machine_sentence(result['machine'])}; {versions}."
+    yield origin(result)
     yield from ("", f"![Search, recall and writes]({PICTURE})")
-    yield from _table(("Figure", "Value", "Target"), (_figure(result, *each) for each in result["figures"].items()))
+    yield from table_lines(FIGURES, figure_rows(result, AT_MOST))
     yield from ("", "By the size of the index:")
-    yield from _table(SIZE_HEADINGS, map(_size, sizes(result).values()))
+    yield from table_lines(SIZE_HEADINGS, map(_size, sizes(result).values()))
     yield from ("", "Milliseconds of a search's stages at the largest size, median:")
     stages = list(sizes(result).values())[-1]["stages_ms"]
-    yield from _table(("Stage", "ms"), ((name, f"{spent:.2f}") for name, spent in stages.items()))
+    yield from table_lines(("Stage", "ms"), ((name, f"{spent:.2f}") for name, spent in stages.items()))
     yield from ("", "Filters at the largest size, p50 in ms:")
-    yield from _table(("Products left", "Client", "Raw"), _filters(details["filters"]))
+    yield from table_lines(("Products left", "Client", "Raw"), _filters(details["filters"]))
     yield from ("", "Recall@10 against the exact answer:")
-    yield from _table(("Rows", "Index", *KINDS), _recalls(result))
+    yield from table_lines(("Rows", "Index", *KINDS), _recalls(result))
     yield from ("", "Recall that products keep which lost a half (right answers found with it, and without it):")
-    yield from _table(("Lost", *KINDS), _kept(details["hidden"]))
+    yield from table_lines(("Lost", *KINDS), _kept(details["hidden"]))
     yield from ("", "Photo with words, one joint vector against two fields:")
-    yield from _table(("Way", "nDCG@10"), ((way, f"{value:.3f}") for way, value in _ndcg(details["fields"])))
+    yield from table_lines(("Way", "nDCG@10"), ((way, f"{value:.3f}") for way, value in _ndcg(details["fields"])))
     yield from ("", "Writes:")
-    yield from _table(WRITE_HEADINGS, _writes(details["writing"]))
+    yield from table_lines(WRITE_HEADINGS, _writes(details["writing"]))
 
 
 SIZE_HEADINGS = (
@@ -79,12 +52,6 @@ SIZE_HEADINGS = (
     *("Client p50 ms", "Raw p50 ms", "Raw, read, p50 ms", "Ratio"),
 )
 WRITE_HEADINGS = ("Products are", "Products/s", "Rows/s", "Raw rows/s", "Ratio")
-
-
-def _figure(result: Result, name: str, value: float) -> tuple[str, str, str]:
-    target = result["targets"].get(name)
-    sign = "≤" if name in AT_MOST else "≥"
-    return name, f"{value:.3f}", "" if target is None else f"{sign} {target:g}"
 
 
 def _size(found: Mapping[str, Any]) -> tuple[str, ...]:
@@ -118,12 +85,3 @@ def _writes(writing: Mapping[str, Mapping[str, float]]) -> Rows:
     for kind, each in writing.items():
         speeds = (f"{each[name]:,.0f}" for name in ("products_per_s", "rows_per_s", "raw_rows_per_s"))
         yield ("priced anew" if kind == "price" else kind, *speeds, f"{each['ratio']:.2f}")
-
-
-def _table(headings: Sequence[str], rows: Iterator[Sequence[str]]) -> Iterator[str]:
-    yield from ("", _row(headings), _row(["---"] * len(headings)))
-    yield from map(_row, rows)
-
-
-def _row(cells: Sequence[str]) -> str:
-    return f"| {' | '.join(cells)} |"

@@ -5,13 +5,14 @@ from __future__ import annotations
 import time
 from collections.abc import Callable, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from functools import partial
 from itertools import islice
 from statistics import median
 from time import perf_counter
 from typing import Any
 
+from benchmarks.race import Race, Turn
 from benchmarks.search.bench import Bench
 from benchmarks.search.catalog import Catalog
 from benchmarks.search.enlarging import enlarged
@@ -26,54 +27,41 @@ KINDS = ("new", "changed", "price")
 """Products that the index has not yet; with other vectors; with another price, whose vectors are read back."""
 THREADS = 8
 """As many as a `ProductIndex` writes with."""
-Work = Callable[[], float]
 LAST = 64
 """Products of the last batch that must be seen before the next kind of change begins."""
 
 
-@dataclass
-class Writing:
-    """Seconds of both sides, round by round, for one kind of change."""
+@dataclass(frozen=True)
+class Writing(Race):
+    """Seconds of both sides for one kind of change; the items are products."""
 
-    products: int
-    rows: int
-    ours_s: list[float]
-    raw_s: list[float]
+    rows: int = field(kw_only=True)
 
-    @property
-    def ratio(self) -> float:
-        """Our speed as a share of the raw one, median over rounds."""
-        return median(raw / ours for ours, raw in zip(self.ours_s, self.raw_s, strict=True))
-
-    def details(self) -> dict[str, float]:
+    def details(self) -> dict[str, Any]:
         """For the result file."""
-        ours, raw = median(self.ours_s), median(self.raw_s)
         return {
             "ratio": self.ratio,
-            "products_per_s": self.products / ours,
-            "rows_per_s": self.rows / ours,
-            "raw_rows_per_s": self.rows / raw,
+            "products_per_s": self.ours_per_s,
+            "rows_per_s": self.rows / median(self.ours_s),
+            "raw_rows_per_s": self.rows / median(self.bare_s),
         }
 
 
 def race_writing(bench: Bench) -> dict[str, Writing]:
-    """Race both sides on fresh collections in every round; who goes first alternates."""
+    """Race both sides on fresh collections in every round."""
     changes = _changes(bench.catalog, bench.settings)
-    races = {kind: Writing(len(writes), _rows(writes), [], []) for kind, writes in changes.items()}
+    races = {kind: Writing(len(writes), rows=_rows(writes)) for kind, writes in changes.items()}
     for number in range(bench.settings.rounds):
         with bench.fresh(f"written_{number}") as index, bench.fresh(f"written_{number}_raw") as raw:
             for kind, writes in changes.items():
                 ours = partial(_ours, index, writes, bench.settings, reuse=kind == "price")
-                turns: list[tuple[Work, list[float]]] = [(ours, races[kind].ours_s)]
-                turns.append((_raw(bench, raw, writes), races[kind].raw_s))
-                for work, seconds in turns if number % 2 == 0 else reversed(turns):
-                    seconds.append(work())
+                races[kind].run(ours, _raw(bench, raw, writes))
     return races
 
 
 def overall(races: dict[str, Writing]) -> float:
     """Our speed over all kinds of changes together: the median round."""
-    rounds = zip(*(zip(race.ours_s, race.raw_s, strict=True) for race in races.values()), strict=True)
+    rounds = zip(*(zip(race.ours_s, race.bare_s, strict=True) for race in races.values()), strict=True)
     return float(median(sum(raw for _, raw in each) / sum(ours for ours, _ in each) for each in rounds))
 
 
@@ -134,7 +122,7 @@ def _with_vectors(write: ProductWrite, vectors: Sequence[Vector]) -> ProductWrit
     return replace(write, rows=tuple(rows))
 
 
-def _raw(bench: Bench, index: ProductIndex, writes: Batch) -> Work:
+def _raw(bench: Bench, index: ProductIndex, writes: Batch) -> Turn:
     """Raw upserts of entities that lie ready: the client's whole work is to send them."""
     sent = [
         [_entity(index, row) for write in batch for row in write.rows]

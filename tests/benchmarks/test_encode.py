@@ -12,10 +12,11 @@ from benchmarks.encode import __main__ as command
 from benchmarks.encode.embedding import race_embedding
 from benchmarks.encode.measure import TARGETS, Finding, measure
 from benchmarks.encode.processes import race_processes
-from benchmarks.encode.race import Race, race
-from benchmarks.encode.report import BEGIN, DOCUMENT, END, write_docs
+from benchmarks.encode.report import BEGIN, END, write_docs
 from benchmarks.encode.settings import QUICK
 from benchmarks.machine import describe_machine, machine_sentence, write_result
+from benchmarks.pages import DOCUMENT
+from benchmarks.race import Race, race
 from typer.testing import CliRunner
 
 from fourtower_encoders.embedder import Embedder

@@ -10,14 +10,16 @@ from pathlib import Path
 import pytest
 from benchmarks.ingest import __main__ as command
 from benchmarks.ingest.events import Shop, line, vectors
-from benchmarks.ingest.measure import TARGETS, Finding
+from benchmarks.ingest.measure import AT_MOST, TARGETS, Finding
 from benchmarks.ingest.overload import Memory
 from benchmarks.ingest.picture import draw
-from benchmarks.ingest.races import Bare, Race, in_turns, race_price, race_stale
-from benchmarks.ingest.report import BEGIN, END, is_missed, terminal_table, write_docs
+from benchmarks.ingest.races import Bare, race_price, race_stale
+from benchmarks.ingest.report import BEGIN, END, write_docs
 from benchmarks.ingest.servers import running_servers
 from benchmarks.ingest.settings import QUICK
 from benchmarks.ingest.shop import Line
+from benchmarks.pages import is_missed, terminal_table
+from benchmarks.race import Race, in_turns
 from PIL import Image
 from tests.services.kafka import require_kafka
 from tests.services.redis import require_redis
@@ -93,9 +95,9 @@ def test_memory_is_compared_after_it_has_settled():
 
 
 def test_targets_are_bounds_from_above_or_below(result):
-    missed = {name for name in result["figures"] if is_missed(result, name)}
+    missed = {name for name in result["figures"] if is_missed(result, name, AT_MOST)}
     assert missed == {"stale_vs_poll", "encodes_per_event"}
-    assert terminal_table(result).row_count == len(result["figures"])
+    assert terminal_table(result, AT_MOST).row_count == len(result["figures"])
     assert TARGETS.keys() <= result["figures"].keys()
 
 

@@ -9,11 +9,12 @@ from contextlib import contextmanager
 
 import pytest
 from benchmarks.machine import write_result
+from benchmarks.pages import DOCUMENT, is_missed, terminal_table
 from benchmarks.search import __main__ as command
 from benchmarks.search.catalog import KINDS
-from benchmarks.search.measure import TARGETS, Finding, measure
+from benchmarks.search.measure import AT_MOST, TARGETS, Finding, measure
 from benchmarks.search.picture import draw
-from benchmarks.search.report import BEGIN, DOCUMENT, END, is_missed, terminal_table, write_docs
+from benchmarks.search.report import BEGIN, END, write_docs
 from benchmarks.search.server import connected
 from benchmarks.search.settings import QUICK
 from PIL import Image
@@ -113,8 +114,8 @@ def test_a_target_may_be_a_bound_from_above_or_below():
         "figures": {"sdk_vs_raw_p50": 1.2, "apply_vs_upsert": 0.5, "recall_at_10_worst": 0.9, "other": 1.0},
         "targets": TARGETS,
     }
-    assert [is_missed(result, name) for name in result["figures"]] == [True, False, True, False]
-    assert terminal_table(result).row_count == 4
+    assert [is_missed(result, name, AT_MOST) for name in result["figures"]] == [True, False, True, False]
+    assert terminal_table(result, AT_MOST).row_count == 4
 
 
 def test_command_keeps_and_prints_the_result(tmp_path, monkeypatch):

@@ -167,8 +167,8 @@ def test_sides_take_turns_and_who_is_first_rotates():
 
 
 def test_speeds_are_compared_round_by_round():
-    new = Writing(products=10, rows=20, ours_s=[2.0, 4.0], raw_s=[1.0, 3.0])
-    price = Writing(products=10, rows=20, ours_s=[2.0, 1.0], raw_s=[1.0, 1.0])
+    new = Writing(items=10, rows=20, ours_s=[2.0, 4.0], bare_s=[1.0, 3.0])
+    price = Writing(items=10, rows=20, ours_s=[2.0, 1.0], bare_s=[1.0, 1.0])
     assert new.ratio == pytest.approx((0.5 + 0.75) / 2)
     assert new.details()["rows_per_s"] == pytest.approx(20 / 3)
     assert overall({"new": new, "price": price}) == pytest.approx((2 / 4 + 4 / 5) / 2)

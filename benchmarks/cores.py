@@ -1,4 +1,4 @@
-"""Which core does what: the worker and what it is compared with have one to themselves, all else shares another."""
+"""Which core does what: what is measured, and what it is compared with, have one to themselves; the rest shares one."""
 
 from __future__ import annotations
 
