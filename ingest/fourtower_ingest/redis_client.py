@@ -5,8 +5,12 @@ Beside `hearing` and the status only workers' reports come this way; redis is im
 
 from __future__ import annotations
 
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from typing import TYPE_CHECKING, Any
 
+from fourtower_ingest.errors import RedisUnavailable
+from fourtower_ingest.logs import plain
 from fourtower_ingest.settings import RedisSettings
 from fourtower_ingest.wire import Topology, queue_name, status_name
 
@@ -34,6 +38,29 @@ def connect(settings: RedisSettings, *, timeout_s: float | None = None) -> Redis
         socket_connect_timeout=timeout,
         retry=Retry(NoBackoff(), 0),
     )
+
+
+def _no_answer(where: str, error: Exception) -> str:
+    return f"Redis at {where} does not answer ({plain(str(error))})."
+
+
+@contextmanager
+def answering(settings: RedisSettings, told: Callable[[str, Exception], str] = _no_answer) -> Iterator[None]:
+    """Translate what the client raises where Redis does not answer, or refuses.
+
+    Args:
+        settings: of that Redis.
+        told: the sentence for it, made of Redis's address and the client's error.
+
+    Raises:
+        RedisUnavailable: Redis did not answer.
+    """
+    from redis.exceptions import RedisError
+
+    try:
+        yield
+    except (RedisError, OSError) as error:
+        raise RedisUnavailable(told(address(settings), error)) from error
 
 
 def broker_prefix(settings: RedisSettings) -> str:

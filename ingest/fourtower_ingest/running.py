@@ -89,7 +89,7 @@ class _Process:
             bury=self._burying.send,
             drain_s=flow.drain_s,
             on_turn=self._on_turn,
-            on_finished=self._on_finished,
+            on_finished=self._metrics.note if settings.ingester.dead_letters else self._note_dropped,
         )
 
     def run(self, ending: threading.Event) -> None:
@@ -147,7 +147,8 @@ class _Process:
         self._turned = now
         self._heartbeat.beat(now)
 
-    def _on_finished(self, finished: list[Finished]) -> None:
+    def _note_dropped(self, finished: list[Finished]) -> None:
+        """Beside the metrics, say of each record that nobody will hear of it again."""
         self._metrics.note(finished)
         for record in finished:
             if record.status == DROPPED:

@@ -4,22 +4,22 @@ from __future__ import annotations
 
 import time
 from collections import defaultdict
-from collections.abc import Iterator, Mapping
-from contextlib import contextmanager
+from collections.abc import Mapping
 from dataclasses import dataclass, field
 from types import TracebackType
-from typing import Any, Self
+from typing import TYPE_CHECKING, Any, Self
 
 from pydantic import ValidationError
-from redis.exceptions import RedisError
 
 from fourtower_ingest.broker.admin import LogAdmin
 from fourtower_ingest.errors import BrokerUnavailable, RedisUnavailable
 from fourtower_ingest.log import Partition
-from fourtower_ingest.logs import plain
-from fourtower_ingest.redis_client import address, connect, queue_key, status_pattern, unacked_key
+from fourtower_ingest.redis_client import answering, connect, queue_key, status_pattern, unacked_key
 from fourtower_ingest.settings import IngestSettings, RedisSettings
 from fourtower_ingest.wire import ProcessStatus, Topology
+
+if TYPE_CHECKING:
+    from redis import Redis
 
 
 @dataclass(frozen=True, slots=True)
@@ -84,14 +84,11 @@ class Observer:
         """
         found: dict[str, Any] = {}
         problems: list[str] = []
-        try:
-            found |= self._in_kafka()
-        except BrokerUnavailable as error:
-            problems.append(str(error))
-        try:
-            found |= self._in_redis()
-        except (RedisError, OSError) as error:
-            problems.append(f"Redis at {address(self._settings.redis)} does not answer ({plain(str(error))}).")
+        for ask in (self._in_kafka, self._in_redis):
+            try:
+                found |= ask()
+            except (BrokerUnavailable, RedisUnavailable) as error:
+                problems.append(str(error))
         return Overview(at=time.time(), problems=tuple(problems), **found)
 
     def _in_kafka(self) -> dict[str, Any]:
@@ -109,14 +106,11 @@ class Observer:
     def _in_redis(self) -> dict[str, Any]:
         own, redis = self._settings.ingester, self._settings.redis
         queue = queue_key(redis, Topology(alias=own.alias, generation=own.generation))
-        keys = sorted(self._redis.scan_iter(status_pattern(redis), count=500))
-        with self._redis.pipeline(transaction=False) as pipe:
+        with answering(redis), self._redis.pipeline(transaction=False) as pipe:
             pipe.llen(queue)
             pipe.hlen(unacked_key(redis))
-            for key in keys:
-                pipe.get(key)
-            queued, unacked, *said = pipe.execute()
-        return {"queued": queued, "unacked": unacked, "processes": tuple(_understood(said))}
+            queued, unacked = pipe.execute()
+            return {"queued": queued, "unacked": unacked, "processes": _processes(self._redis, redis)}
 
 
 def by_topic(
@@ -137,9 +131,8 @@ def processes_in(redis: RedisSettings) -> tuple[ProcessStatus, ...]:
     Raises:
         RedisUnavailable: Redis did not answer.
     """
-    with _answering(redis) as client:
-        keys = sorted(client.scan_iter(status_pattern(redis), count=500))
-        return tuple(_understood([client.get(key) for key in keys]))
+    with answering(redis), connect(redis) as client:
+        return _processes(client, redis)
 
 
 def queued_in(redis: RedisSettings, topology: Topology) -> int:
@@ -148,17 +141,15 @@ def queued_in(redis: RedisSettings, topology: Topology) -> int:
     Raises:
         RedisUnavailable: Redis did not answer.
     """
-    with _answering(redis) as client:
+    with answering(redis), connect(redis) as client:
         return int(client.llen(queue_key(redis, topology)))
 
 
-@contextmanager
-def _answering(redis: RedisSettings) -> Iterator[Any]:
-    try:
-        with connect(redis) as client:
-            yield client
-    except (RedisError, OSError) as error:
-        raise RedisUnavailable(f"Redis at {address(redis)} does not answer ({plain(str(error))}).") from error
+def _processes(client: Redis, redis: RedisSettings) -> tuple[ProcessStatus, ...]:
+    with client.pipeline(transaction=False) as pipe:
+        for key in sorted(client.scan_iter(status_pattern(redis), count=500)):
+            pipe.get(key)
+        return tuple(_understood(pipe.execute()))
 
 
 def _understood(said: list[bytes | None]) -> list[ProcessStatus]:

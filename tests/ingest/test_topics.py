@@ -131,6 +131,11 @@ def test_another_way_to_clean_up_is_changed_by_hand_because_it_deletes(found):
     assert (difference.what, difference.remedy) == ("cleanup.policy", "by hand")
 
 
+@pytest.mark.parametrize(("policy", "keeps"), [("compact", True), ("delete", False), ("compact,delete", False)])
+def test_only_a_topic_that_does_nothing_but_compact_keeps_every_product(policy, keeps):
+    assert facts_of(planned()[UPDATES], cleanup_policy=policy).compacted is keeps
+
+
 def test_dead_letters_must_take_whatever_the_topic_of_events_takes_by_now():
     plans = plan_topics(TopicSettings())
     facts = {plan.name: facts_of(plan) for plan in plans}

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Sequence
+from contextlib import closing
 from dataclasses import asdict
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
@@ -56,11 +57,8 @@ def bootstrap(
     worker = read_settings(WorkerSettings, index=index, alias=alias, token=token, model=model)
     findings, facts = _topics(kafka) if topics else ([], None)
     plan = _plan(worker, catalog, settings, facts)
-    generations = generations_of(worker)
-    try:
+    with closing(generations_of(worker)) as generations:
         findings += arrange_index(generations, plan, catalog_given=catalog is not None)
-    finally:
-        generations.close()
     if as_json:
         typer.echo(json.dumps([asdict(finding) for finding in findings], indent=2))
     else:

@@ -10,7 +10,6 @@ from pydantic import ValidationError
 
 from fourtower_encoders.checkpoint import Checkpoint
 from fourtower_encoders.errors import InvalidConfig
-from fourtower_ingest.settings import TopicSettings
 from fourtower_search.index.generations import GenerationPlan, GenerationRecord, Generations
 from fourtower_search.index.settings import IndexSettings
 from fourtower_search.query.forms import first_problem
@@ -18,6 +17,7 @@ from fourtower_search.schema import CatalogSchema
 
 if TYPE_CHECKING:
     from fourtower_ingest.broker.admin import LogAdmin, TopicFacts
+    from fourtower_ingest.settings import TopicSettings
 
 TIMEOUT_S = 60.0
 

@@ -16,12 +16,13 @@ from fourtower_search.client import SearchClient
 from fourtower_search.display import Section
 from fourtower_search.evaluation.judgments import Judged, read_judgments
 from fourtower_search.filters import F
-from fourtower_search.index.generations import GenerationPlan
 from fourtower_search.index.opening import create_index, open_index
 from fourtower_search.index.product_index import ProductIndex
+from fourtower_search.index.settings import IndexSettings
 from fourtower_search.query.parts import Image, Text
 from fourtower_search.results import SearchResult
 from fourtower_search.schema import CatalogSchema
+from fourtower_workers.bootstrapping import plan_of
 from fourtower_workers.indexing import Indexer
 from fourtower_workers.loading import Loader, LoadReport, Rejects
 
@@ -64,14 +65,8 @@ def index(folder: Path, db: Path, embedder: Embedder, *, progress: Advance) -> L
 def _index(folder: Path, db: Path, embedder: Embedder) -> ProductIndex:
     if db.exists():
         return open_index(str(db), params=embedder.params)
-    plan = GenerationPlan(
-        model="demo",
-        model_id=embedder.model_id,
-        dim=2 * embedder.dim,
-        catalog=CatalogSchema.load(folder / "catalog.toml"),
-        kappa_image=embedder.params.kappa_image,
-        kappa_text=embedder.params.kappa_text,
-    )
+    schema = CatalogSchema.load(folder / "catalog.toml")
+    plan = plan_of(embedder.checkpoint, "demo", schema, IndexSettings(), None)
     return create_index(str(db), plan, params=embedder.params)
 
 

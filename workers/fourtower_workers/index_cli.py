@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from contextlib import closing, contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
@@ -190,15 +190,10 @@ def drop(
     typer.echo(f"Generation {generation} of {alias} is gone.")
 
 
-@contextmanager
-def _generations(index: str, alias: str, token: str) -> Iterator[Generations]:
+def _generations(index: str, alias: str, token: str) -> closing[Generations]:
     from fourtower_search.index.opening import open_generations
 
-    generations = open_generations(index, alias=alias, token=token)
-    try:
-        yield generations
-    finally:
-        generations.close()
+    return closing(open_generations(index, alias=alias, token=token))
 
 
 @contextmanager
@@ -232,26 +227,10 @@ def _create(
     token: str,
     settings: str = "{}",
 ) -> ProductIndex:
-    from pydantic import ValidationError
-
-    from fourtower_encoders.errors import InvalidConfig
-    from fourtower_search.index.generations import GenerationPlan
     from fourtower_search.index.opening import create_index
-    from fourtower_search.index.settings import IndexSettings
+    from fourtower_workers.bootstrapping import layout_from, plan_of
 
-    try:
-        layout = IndexSettings.model_validate_json(settings)
-    except ValidationError as error:
-        raise InvalidConfig(f"--settings can't be used: {_problem(error)}.") from error
-    plan = GenerationPlan(
-        model=model if model == "demo" else str(Path(model).resolve()),
-        model_id=embedder.model_id,
-        dim=2 * embedder.dim,
-        catalog=schema,
-        kappa_image=embedder.params.kappa_image,
-        kappa_text=embedder.params.kappa_text,
-        index=layout,
-    )
+    plan = plan_of(embedder.checkpoint, model, schema, layout_from(settings), None)
     return create_index(index, plan, alias=alias, token=token, params=embedder.params)
 
 

@@ -4,17 +4,16 @@ from __future__ import annotations
 
 import json
 from collections.abc import Iterator
-from contextlib import ExitStack, contextmanager
+from contextlib import closing, contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from fourtower_ingest.ingest_cli import read_all
 from fourtower_ingest.options import AsJson, Group, Kafka, Redis
 from fourtower_ingest.terminal import counting_bar
-from fourtower_workers.options import Alias, Generation, Index, Token
+from fourtower_workers.options import Alias, Generation, Index, Token, read_both
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -24,7 +23,6 @@ if TYPE_CHECKING:
     from fourtower_search.index.product_index import ProductIndex
     from fourtower_workers.reconciling.comparing import Comparison
     from fourtower_workers.reconciling.findings import Kind
-    from fourtower_workers.reconciling.folding_log import Reader
     from fourtower_workers.reconciling.reconciliation import Wishes
     from fourtower_workers.reconciling.reporting import Report
     from fourtower_workers.reconciling.snapshot import Snapshot
@@ -75,13 +73,10 @@ def reconcile(
       fourtower reconcile
       fourtower reconcile --repair --state reconcile --rate 500
     """
-    from fourtower_ingest.environment import read_settings
     from fourtower_workers.reconciling.reconciliation import Wishes
-    from fourtower_workers.settings import WorkerSettings
 
     parts = _Parts(
-        stream=read_all(kafka={"bootstrap": kafka}, redis={"url": redis}, ingester={"group": group}),
-        worker=read_settings(WorkerSettings, index=index, alias=alias, generation=generation, token=token),
+        *read_both(kafka=kafka, redis=redis, group=group, index=index, alias=alias, generation=generation, token=token)
     )
     wishes = Wishes(repair=repair, delete_extra=delete_extra, rate=rate, most=most, ignore=_kinds(ignore or []))
     report = _run(parts, wishes, state)
@@ -101,14 +96,6 @@ class _Parts:
     stream: IngestSettings
     worker: WorkerSettings
 
-    def reader(self) -> Reader:
-        """What reads a stretch of a topic."""
-        from functools import partial
-
-        from fourtower_ingest.broker.ranges import read_range
-
-        return partial(read_range, self.stream.kafka, max_record_bytes=self.stream.topics.max_event_bytes)
-
     def snapshot(self, record: GenerationRecord) -> Snapshot:
         """How the log stands now."""
         from fourtower_ingest.broker.admin import LogAdmin
@@ -123,12 +110,10 @@ class _Parts:
         from fourtower_search.index.opening import open_generation
         from fourtower_workers.assignment import generation_of, generations_of
 
-        with ExitStack() as stack:
-            generations = generations_of(self.worker)
-            stack.callback(generations.close)
+        with closing(generations_of(self.worker)) as generations:
             record = generation_of(self.worker, generations)
-            index = open_generation(generations, record, timeout_s=self.worker.open_timeout_s)
-            yield stack.enter_context(index), record
+            with open_generation(generations, record, timeout_s=self.worker.open_timeout_s) as index:
+                yield index, record
 
     def mend(self, comparison: Comparison, kinds: frozenset[Kind], advance: Callable[[int], None]) -> str:
         """Have workers mend findings; why that stopped early, if it did."""
@@ -147,6 +132,7 @@ def _kinds(names: list[str]) -> frozenset[Kind]:
 
 
 def _run(parts: _Parts, wishes: Wishes, state: Path | None) -> Report:
+    from fourtower_workers.reconciling.folding_log import reader_of
     from fourtower_workers.reconciling.reconciliation import Reconciliation
 
     with parts.opened() as (index, record):
@@ -154,7 +140,7 @@ def _run(parts: _Parts, wishes: Wishes, state: Path | None) -> Report:
             index=index,
             record=record,
             topics=parts.stream.topics,
-            read=parts.reader(),
+            read=reader_of(parts.stream),
             snapshot=lambda: parts.snapshot(record),
             mend=parts.mend,
             wishes=wishes,

@@ -10,16 +10,15 @@ import socket
 import tempfile
 import threading
 from collections.abc import Iterator
-from contextlib import ExitStack, contextmanager, suppress
+from contextlib import ExitStack, closing, contextmanager, suppress
 from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from fourtower_encoders.checkpoint import locate, read_checkpoint
 from fourtower_encoders.errors import CheckpointError
-from fourtower_ingest.errors import RedisUnavailable
 from fourtower_ingest.logs import fields, set_up_logs
-from fourtower_ingest.redis_client import address, connect
+from fourtower_ingest.redis_client import answering, connect
 from fourtower_ingest.settings import FlowSettings, RedisSettings
 from fourtower_search.errors import IndexMismatch
 from fourtower_search.index.generations import GenerationRecord
@@ -107,26 +106,17 @@ def check_redis(settings: RedisSettings) -> None:
     Raises:
         RedisUnavailable: it does not answer.
     """
-    from redis.exceptions import RedisError
 
-    client = connect(settings)
-    try:
+    def told(where: str, error: Exception) -> str:
+        return f"Redis at {where} can't be reached ({type(error).__name__}); start it, or set FOURTOWER_REDIS_URL."
+
+    with answering(settings, told), connect(settings) as client:
         client.ping()
-    except (RedisError, OSError) as error:
-        raise RedisUnavailable(
-            f"Redis at {address(settings)} can't be reached ({type(error).__name__}); start it, "
-            "or set FOURTOWER_REDIS_URL."
-        ) from error
-    finally:
-        client.close()
 
 
 def _generation(settings: WorkerSettings) -> GenerationRecord:
-    generations = generations_of(settings)
-    try:
+    with closing(generations_of(settings)) as generations:
         return generation_of(settings, generations)
-    finally:
-        generations.close()
 
 
 @contextmanager

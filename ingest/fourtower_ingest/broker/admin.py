@@ -37,6 +37,11 @@ class TopicFacts:
     configs: Mapping[str, str]
     """All that are in force, whoever set them."""
 
+    @property
+    def compacted(self) -> bool:
+        """Whether the last record of every key stays; with `compact,delete` old ones are forgotten all the same."""
+        return self.configs.get("cleanup.policy") == "compact"
+
 
 class LogAdmin:
     """Administers topics; used by one thread."""

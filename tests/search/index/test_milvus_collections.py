@@ -1,4 +1,4 @@
-"""Collections are created whole, found again, verified, and never altered."""
+"""Collections are created whole, found again, verified, and never altered; scores mean the same by any metric."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ import pytest
 from tests.search.index.conftest import drop, new_name
 
 from fourtower_search.errors import IndexMismatch, IndexUnavailable, InvalidQuery, Unsupported
-from fourtower_search.index.conditions import Every
+from fourtower_search.index.conditions import Compare, Every
 from fourtower_search.index.deadline import Deadline
 from fourtower_search.index.milvus.address import parse_address
 from fourtower_search.index.milvus.collections import create_collection, exists
@@ -25,6 +25,7 @@ from fourtower_search.schema import Attribute, CatalogSchema
 
 SCHEMA = CatalogSchema(attributes={"brand": Attribute(type="string"), "price": Attribute(type="float")})
 SHAPE = Shape(SCHEMA, 8, IndexSettings())
+WIDE = 16
 ALL = Every(())
 MILVUS = ["lite_file", "lite_server", "milvus"]
 
@@ -88,6 +89,30 @@ def test_another_metric_is_refused(connection, name):
     connection.create_index(name, VECTOR, {"index_type": "FLAT", "metric_type": "L2", "params": {}}, deadline)
     with pytest.raises(IndexMismatch, match="the metric L2, not the metric IP"):
         MilvusRows.open(connection, name, SHAPE, timeout_s=60)
+
+
+def halves(number: int) -> np.ndarray:
+    pair = np.random.default_rng(number).normal(size=(2, WIDE // 2))
+    return (pair / np.linalg.norm(pair, axis=1, keepdims=True)).reshape(-1).astype(np.float32)
+
+
+@pytest.mark.parametrize("engine", ["lite_file", "milvus"])
+@pytest.mark.parametrize("metric", ["COSINE", "L2"])
+def test_scores_are_inner_products_whatever_metric_the_engine_looks_by(connection, name, metric):
+    shape = Shape(CatalogSchema(), WIDE, IndexSettings(type="FLAT", metric=metric))
+    store = MilvusRows.create(connection, name, shape, timeout_s=60)
+    rows = [Row(f"p{number}", Order(1, False, "d"), 0, 1, vector=halves(number)) for number in range(20)]
+    store.upsert([*rows, Row("gone", Order(1, True, "d"), 0, 1)], timeout_s=20)
+    queries = np.stack([3 * halves(100), 0.5 * halves(101)])
+    live = Compare("deleted", "==", False)
+    answers = store.search(queries, live, limit=5, consistency="strong", timeout_s=20)
+    assert not store.capabilities.exact_scores
+    for query, hits in zip(queries, answers, strict=True):
+        products = {row.product_id: float(row.vector @ query) for row in rows}
+        assert [hit.product_id for hit in hits] == sorted(products, key=products.get, reverse=True)[:5]
+        assert [hit.score for hit in hits] == pytest.approx([products[hit.product_id] for hit in hits], abs=1e-4)
+    with pytest.raises(IndexMismatch, match=f"have the metric {metric}, not the metric IP"):
+        MilvusRows.open(connection, name, Shape(CatalogSchema(), WIDE, IndexSettings(type="FLAT")), timeout_s=60)
 
 
 @pytest.mark.parametrize("engine", ["lite_file", "milvus"])

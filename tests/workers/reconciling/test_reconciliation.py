@@ -25,6 +25,7 @@ from fourtower_workers.reconciling.findings import KINDS, Folded
 from fourtower_workers.reconciling.reconciliation import Reconciliation, Wishes
 from fourtower_workers.reconciling.repairing import Repair
 from fourtower_workers.reconciling.reporting import render, summary, write_metrics
+from fourtower_workers.reconciling.sending import Sending
 
 PICTURES = [{"url": "a.png"}, {"url": "b.png"}]
 
@@ -72,7 +73,8 @@ class Shelf:
         def mend(comparison, kinds, advance):
             rules = ErrandRules(batch=2, batches=1, patience_s=5)
             errands = Errands(Topology(), "s", "shop", rules=rules, new_id=lambda: f"a{next(ids)}")
-            return Repair(comparison, self.workers, errands, clock=self.clock).run(kinds, advance)
+            sending = Sending(self.workers, errands, admits=comparison.pace.admits, clock=self.clock)
+            return Repair(comparison, sending).run(kinds, advance)
 
         def snapshot():
             taken = self.log.snapshot()

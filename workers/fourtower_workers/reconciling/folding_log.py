@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Iterator, Mapping
+from functools import partial
 from itertools import islice
 from typing import Protocol
 
@@ -12,7 +13,7 @@ from fourtower_ingest.events import Delete, Patch, Upsert
 from fourtower_ingest.log import Partition, Place, Record
 from fourtower_ingest.records import read_record
 from fourtower_ingest.replaying import product_of
-from fourtower_ingest.settings import TopicSettings
+from fourtower_ingest.settings import IngestSettings, TopicSettings
 from fourtower_workers.reconciling.folded_log import Entry, FoldedLog
 from fourtower_workers.reconciling.snapshot import Snapshot
 
@@ -32,6 +33,13 @@ class Reader(Protocol):
         end: Mapping[Partition, int] | None = None,
     ) -> Iterator[Record]:
         """Every record from some offsets on to others, or to the end as it is now."""
+
+
+def reader_of(stream: IngestSettings) -> Reader:
+    """What reads the log that settings describe."""
+    from fourtower_ingest.broker.ranges import read_range
+
+    return partial(read_range, stream.kafka, max_record_bytes=stream.topics.max_event_bytes)
 
 
 def read_letters(log: FoldedLog, records: Iterable[Record]) -> None:

@@ -2,19 +2,17 @@
 
 from __future__ import annotations
 
-import time
 from collections.abc import Callable, Collection, Iterator, Sequence
 
 from fourtower_ingest.events import Delete
-from fourtower_ingest.running import process_name
 from fourtower_ingest.settings import IngestSettings
 from fourtower_ingest.wire import MOST_EVENTS, EventReport, Topology
 from fourtower_search.index.convergence import Stored
 from fourtower_workers.reconciling.cases import Case
 from fourtower_workers.reconciling.comparing import AT_ONCE, Comparison
-from fourtower_workers.reconciling.errands import Errand, Errands, Result
+from fourtower_workers.reconciling.errands import Errand, ErrandRules, Result
 from fourtower_workers.reconciling.findings import MENDING, Folded, Kind
-from fourtower_workers.reconciling.sending import QueuedWorkers, Sending, Workers
+from fourtower_workers.reconciling.sending import Sending, sending_to
 from fourtower_workers.settings import WorkerSettings
 
 Advance = Callable[[int], None]
@@ -25,16 +23,11 @@ class Repair:
 
     Args:
         comparison: what was compared, and looks again afterwards.
-        workers: the way to them.
-        errands: empty, made for these workers.
-        clock: seconds that only go forward.
+        sending: has errands done by them, at the comparison's pace.
     """
 
-    def __init__(
-        self, comparison: Comparison, workers: Workers, errands: Errands, *, clock: Callable[[], float] = time.monotonic
-    ) -> None:
-        self._comparison = comparison
-        self._sending = Sending(workers, errands, admits=comparison.pace.admits, clock=clock)
+    def __init__(self, comparison: Comparison, sending: Sending) -> None:
+        self._comparison, self._sending = comparison, sending
 
     def run(self, kinds: Collection[Kind], advance: Advance) -> str:
         """Mend open findings of these kinds; each ends as repaired or as left, with the reason.
@@ -108,12 +101,6 @@ def mend_by_workers(
 ) -> str:
     """Have the workers of a generation mend all open findings of these kinds; why it stopped early, if it did."""
     topology = Topology(alias=worker.alias, generation=worker.generation)
-    workers = QueuedWorkers(
-        stream.redis,
-        topology,
-        process=process_name("reconcile"),
-        visibility_timeout_s=stream.flow.visibility_timeout_s,
-    )
-    errands = Errands(topology, workers.stream, stream.topics.updates, stream.flow.image_policy)
-    with workers.at_work():
-        return Repair(comparison, workers, errands).run(kinds, advance)
+    admits = comparison.pace.admits
+    with sending_to(topology, stream, ErrandRules(), name="reconcile", admits=admits) as sending:
+        return Repair(comparison, sending).run(kinds, advance)

@@ -11,9 +11,10 @@ from typing import Protocol
 from fourtower_ingest.dispatching import Dispatcher
 from fourtower_ingest.hearing import Hearing
 from fourtower_ingest.news import Died, Forgotten, Heard, Inbox, News, PublishFailed
-from fourtower_ingest.settings import RedisSettings
+from fourtower_ingest.running import process_name
+from fourtower_ingest.settings import IngestSettings, RedisSettings
 from fourtower_ingest.wire import IndexBatch, Topology, stream_name
-from fourtower_workers.reconciling.errands import UNANSWERED, UNSENT, Errand, Errands, Result
+from fourtower_workers.reconciling.errands import UNANSWERED, UNSENT, Errand, ErrandRules, Errands, Result
 
 FAREWELL_S = 3.0
 TURN_S = 0.2
@@ -68,6 +69,26 @@ class QueuedWorkers:
             return self._inbox.get(timeout=timeout_s)
         except Empty:
             return None
+
+
+@contextmanager
+def sending_to(
+    topology: Topology, stream: IngestSettings, rules: ErrandRules, *, name: str, admits: Admits = lambda count: True
+) -> Iterator[Sending]:
+    """What has errands done by the workers of a generation, until the end of the block.
+
+    Args:
+        topology: whose queue they take from.
+        stream: where the queue lies, and what its tasks say.
+        rules: how much is on its way at once.
+        name: what the name of this process begins with.
+        admits: slows it down where it would be too fast.
+    """
+    visibility_s = stream.flow.visibility_timeout_s
+    workers = QueuedWorkers(stream.redis, topology, process=process_name(name), visibility_timeout_s=visibility_s)
+    errands = Errands(topology, workers.stream, stream.topics.updates, stream.flow.image_policy, rules)
+    with workers.at_work():
+        yield Sending(workers, errands, admits=admits)
 
 
 class Sending:

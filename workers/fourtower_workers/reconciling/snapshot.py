@@ -98,7 +98,7 @@ def take_snapshot(admin: LogAdmin, topics: TopicSettings, *, group: str, record:
         group=group,
         topic=topics.updates,
         topic_id=facts.topic_id,
-        compacted=facts.configs.get("cleanup.policy") == "compact",
+        compacted=facts.compacted,
         stretches=tuple(_stretches(begins, ends, committed)),
         tombstones_ms=kept_ms(facts, compacted=topics.compacted),
         same_topic=same_topic(record, facts, topics),
