@@ -11,6 +11,8 @@ from tests.services.processes import Service, free_port, start
 
 BIN = Path(sys.executable).parent
 SERVER = Path(__file__).parents[2] / "scripts" / "milvus-server"
+ONE_AT_A_TIME = ("--max-workers", "1")
+"""Requests: Lite's log on disk has no lock. Writes that come together garble it, and a killed server can't read on."""
 INNER_PORTS = (
     "root-coord",
     "proxy-internal",
@@ -63,7 +65,7 @@ def _etcd_config(folder: Path) -> Path:
 def start_lite(folder: Path, *, port: int | None = None) -> Service:
     """Milvus Lite behind gRPC, with its data in `folder`."""
     port = port or free_port()
-    command = [str(BIN / "milvus-lite"), "server", "--data-dir", str(folder), "--port", str(port)]
+    command = [str(BIN / "milvus-lite"), "server", "--data-dir", str(folder), "--port", str(port), *ONE_AT_A_TIME]
     folder.mkdir(parents=True, exist_ok=True)
     return start(command, port=port, log=folder / "server.log", ready=lambda: answers(port))
 
