@@ -88,7 +88,7 @@ def generations_of(settings: WorkerSettings) -> Generations:
     if address.file is not None:
         raise InvalidSettings(
             f"FOURTOWER_WORKER_INDEX is the file {address.shown}, which only one process can have open; start "
-            f"`milvus-lite server --data-dir FOLDER` or a Milvus server, and give its address (milvus://host:19530)."
+            f"`milvus-lite server --data-dir FOLDER --max-workers 1` or a Milvus server, and give its address (milvus://host:19530)."
         )
     return open_generations(
         settings.index,
