@@ -5,12 +5,14 @@ import shutil
 from pathlib import Path
 
 import pytest
+from tests.search.service.live import running, settings_of
 
 from fourtower_encoders.embedder import Embedder
 from fourtower_encoders.synth import SynthConfig, write_catalog
-from fourtower_search import errors
+from fourtower_search import SearchClient, errors
 from fourtower_search.index.opening import open_index
 from fourtower_search.query.sugar import SearchOptions
+from fourtower_search.service.app import create_app
 from fourtower_workers.index_cli import load
 
 PAGE = Path(__file__).parents[1] / "docs" / "sdk.md"
@@ -29,8 +31,16 @@ def here(tmp_path, monkeypatch):
     return tmp_path
 
 
-def test_every_example_runs(here, capsys):
-    blocks = re.findall(r"^```python\n(.*?)^```", PAGE.read_text(), re.MULTILINE | re.DOTALL)
+@pytest.fixture
+def service(here):
+    """The address of a service of that index."""
+    with SearchClient("products.db") as client, running(create_app(settings_of(page=False), client=client)) as address:
+        yield address
+
+
+def test_every_example_runs(here, service, capsys):
+    text = PAGE.read_text().replace("http://localhost:8000", service)
+    blocks = re.findall(r"^```python\n(.*?)^```", text, re.MULTILINE | re.DOTALL)
     names = {}
     for number, block in enumerate(blocks):
         exec(compile(block, f"docs/sdk.md, example {number + 1}", "exec"), names)
@@ -39,6 +49,7 @@ def test_every_example_runs(here, capsys):
     assert "Can't sort by 'prise', which is not declared. Possible: price, rating." in printed
     assert "vector score" in printed
     assert names["mugs"].hits
+    assert len(names["everything"]) == 48
     assert names["first"].next_cursor
     assert not {hit.product_id for hit in names["first"]} & {hit.product_id for hit in names["second"]}
     with Embedder.load("demo", runtime="onnx") as towers, open_index("products.db") as index:

@@ -32,7 +32,7 @@ def resolve(host: str, port: int) -> list[str]:
 
 
 class Deadline:
-    """The time by which the calling thread's current fetch must be over."""
+    """The time by which what the calling thread does now must be over."""
 
     def __init__(self) -> None:
         self._local = threading.local()
@@ -54,7 +54,7 @@ class Deadline:
         """At most `timeout_s`, but no longer than what is left; raises `over` if that is nothing."""
         left = self.left_s()
         if left <= 0:
-            raise over("the deadline of the fetch has passed")
+            raise over("the time is over")
         return left if timeout_s is None else min(timeout_s, left)
 
 
@@ -84,13 +84,13 @@ class VettedNetwork(httpcore.NetworkBackend):
             except (httpcore.ConnectError, httpcore.ConnectTimeout) as error:
                 failure = error
             else:
-                return _BoundedStream(stream, self._deadline)
+                return BoundedStream(stream, self._deadline)
         raise failure
 
     def _vetted(self, host: str, port: int, timeout: float | None) -> list[str]:
         cap = self._deadline.cap(timeout, httpcore.ConnectTimeout)
         try:
-            addresses = _in_time(lambda: self._resolver(host, port), cap)
+            addresses = in_time(lambda: self._resolver(host, port), cap)
         except TimeoutError as error:
             raise httpcore.ConnectTimeout("the name was not resolved in time") from error
         except (OSError, UnicodeError) as error:
@@ -104,38 +104,43 @@ class VettedNetwork(httpcore.NetworkBackend):
         return addresses
 
 
-class _BoundedStream(httpcore.NetworkStream):
-    """A stream whose every operation also ends with the fetch that runs on the calling thread."""
+class BoundedStream(httpcore.NetworkStream):
+    """A stream whose every operation also ends with the deadline of the calling thread."""
 
     def __init__(self, stream: httpcore.NetworkStream, deadline: Deadline) -> None:
         self._stream = stream
         self._deadline = deadline
 
     def read(self, max_bytes: int, timeout: float | None = None) -> bytes:
+        """What has come, as soon as something has."""
         return self._stream.read(max_bytes, self._deadline.cap(timeout, httpcore.ReadTimeout))
 
     def write(self, buffer: bytes, timeout: float | None = None) -> None:
+        """Send all of it."""
         self._stream.write(buffer, self._deadline.cap(timeout, httpcore.WriteTimeout))
 
     def close(self) -> None:
+        """Close the connection."""
         self._stream.close()
 
     def start_tls(
         self, ssl_context: ssl.SSLContext, server_hostname: str | None = None, timeout: float | None = None
     ) -> httpcore.NetworkStream:
+        """The same connection, encrypted."""
         try:
             cap = self._deadline.cap(timeout, httpcore.ConnectTimeout)
             secured = self._stream.start_tls(ssl_context, server_hostname, cap)
         except BaseException:
             self._stream.close()  # nobody else knows of it yet
             raise
-        return _BoundedStream(secured, self._deadline)
+        return BoundedStream(secured, self._deadline)
 
     def get_extra_info(self, info: str) -> Any:
+        """What the stream knows of itself."""
         return self._stream.get_extra_info(info)
 
 
-def _in_time(call: Callable[[], list[str]], timeout_s: float) -> list[str]:
+def in_time(call: Callable[[], list[str]], timeout_s: float) -> list[str]:
     """The result of a call that has no timeout of its own; a thread that hangs is left behind."""
     result: Future[list[str]] = Future()
 

@@ -15,14 +15,17 @@ import numpy as np
 from numpy.typing import NDArray
 
 from fourtower_encoders.images import ImageSource
+from fourtower_search.answering import IndexFacts, ProductPage
 from fourtower_search.client import SearchClient, Where
 from fourtower_search.errors import SearchError
 from fourtower_search.query.refinements import FacetRequest
+from fourtower_search.query.request import SearchRequest
 from fourtower_search.query.sugar import Query, SearchOptions
 from fourtower_search.results import Product, SearchResult
 from fourtower_search.serving import CLOSED
 
 if TYPE_CHECKING:
+    from fourtower_search.encoding.cache import CacheStats
     from fourtower_search.index.product_index import ProductIndex
     from fourtower_search.ranking.facets import Facet
 
@@ -75,6 +78,11 @@ class AsyncSearchClient:
         client = await self._opened()
         return await self._run(client.search_many, queries, timeout_s=timeout_s, **options)
 
+    async def answer(self, requests: Sequence[SearchRequest], *, timeout_s: float | None = None) -> list[SearchResult]:
+        """One result per request."""
+        client = await self._opened()
+        return await self._run(client.answer, requests, timeout_s=timeout_s)
+
     async def similar(
         self, product_id: str, /, *, timeout_s: float | None = None, **options: Unpack[SearchOptions]
     ) -> SearchResult:
@@ -111,11 +119,15 @@ class AsyncSearchClient:
         return await self._run(client.facets, query, of=of, timeout_s=timeout_s, **options)
 
     async def embed(
-        self, *, texts: Sequence[str] = (), images: Sequence[ImageSource] = ()
+        self,
+        *,
+        texts: Sequence[str] = (),
+        images: Sequence[ImageSource] = (),
+        timeout_s: float | None = None,
     ) -> dict[str, NDArray[np.float32]]:
         """Embeddings of query texts and pictures."""
         client = await self._opened()
-        return await self._run(client.embed, texts=texts, images=images)
+        return await self._run(client.embed, texts=texts, images=images, timeout_s=timeout_s)
 
     async def products(self, where: Where | None = None) -> AsyncIterator[Product]:
         """Every product, or every one that fulfils a filter, by ascending id."""
@@ -127,6 +139,23 @@ class AsyncSearchClient:
                     yield product
         finally:
             await (asyncio.to_thread(found.close) if self._closed else self._run(found.close))
+
+    async def page(
+        self, where: Where | None = None, *, after: str = "", limit: int = 100, timeout_s: float | None = None
+    ) -> ProductPage:
+        """The first products after an id, by ascending id."""
+        client = await self._opened()
+        return await self._run(client.page, where, after=after, limit=limit, timeout_s=timeout_s)
+
+    async def facts(self, *, timeout_s: float | None = None) -> IndexFacts:
+        """What is known of the index."""
+        client = await self._opened()
+        return await self._run(client.facts, timeout_s=timeout_s)
+
+    async def cache_stats(self) -> CacheStats | None:
+        """How the memory of recent queries' embeddings has done."""
+        client = await self._opened()
+        return await self._run(client.cache_stats)
 
     async def refresh(self) -> None:
         """Look now whether another generation became current, and switch to it."""

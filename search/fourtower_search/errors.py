@@ -8,6 +8,8 @@ SearchError
 ├── UnknownProduct        the index holds no such product
 ├── Unsupported           this server can't do it; the message names the version or setting that helps
 ├── IndexUnavailable      try again after `retry_after_s`
+│   └── Overloaded          the same; the service works, but has more to do than it can
+├── AccessDenied          give the service a valid API key, one for this use
 └── IndexMismatch         fix the deployment: collection, model and schema don't belong together
     └── CollectionGone      look which collection is live now; clients do so by themselves
 """
@@ -49,6 +51,14 @@ class IndexUnavailable(SearchError):
     def __init__(self, message: str, *, retry_after_s: float = 1.0) -> None:
         super().__init__(message)
         self.retry_after_s = retry_after_s
+
+
+class Overloaded(IndexUnavailable):
+    """Too much is asked at once, by everybody or with this key."""
+
+
+class AccessDenied(SearchError):
+    """The service answers nobody without a key, or this key may not do this."""
 
 
 class IndexMismatch(SearchError):

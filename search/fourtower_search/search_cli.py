@@ -1,4 +1,4 @@
-"""The command `fourtower search`: ask an index with words, pictures or both."""
+"""The command `fourtower search`: ask an index or a service with words, pictures or both."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ def search(
     image: Annotated[list[Path] | None, typer.Option(help="A photo; repeat for several.")] = None,
     similar: Annotated[str | None, typer.Option(help="Id of a product to find others like.")] = None,
     index: Annotated[
-        str, typer.Option(help="A file, or milvus://host:19530.", envvar="FOURTOWER_INDEX")
+        str, typer.Option(help="A file, milvus://host:19530, or a service: http://host:8000.", envvar="FOURTOWER_INDEX")
     ] = "products.db",
     where: Annotated[str | None, typer.Option(help="A filter, such as 'price < 50 and in_stock'.")] = None,
     limit: Annotated[int, typer.Option(min=1, max=100, help="How many products to show.")] = 10,
@@ -41,7 +41,12 @@ def search(
     ] = None,
     alias: Annotated[str, typer.Option(help="Which index of the server.", envvar="FOURTOWER_ALIAS")] = "products",
     token: Annotated[str, typer.Option(help="Of the server, user:password.", envvar="FOURTOWER_TOKEN")] = "",
-    ca_file: Annotated[Path | None, typer.Option(help="Certificates to trust (PEM), for milvuss://.")] = None,
+    api_key: Annotated[
+        str, typer.Option(help="Of the service; the variable is the safer place.", envvar="FOURTOWER_API_KEY")
+    ] = "",
+    ca_file: Annotated[
+        Path | None, typer.Option(help="Certificates to trust (PEM), for milvuss:// and https://.")
+    ] = None,
     as_json: Annotated[bool, typer.Option("--json", help="Print JSON.")] = False,
 ) -> None:
     """Find products by words, photos, or both.
@@ -53,7 +58,9 @@ def search(
     Example:
       fourtower search "red bag -leather" --index products.db
       fourtower search striped --image photo.jpg --where 'price < 50' --explain
+      fourtower search lamp --index http://localhost:8000
     """
+    from fourtower_search.answering import is_service
     from fourtower_search.client import SearchClient
     from fourtower_search.reranking.setup import named_reranker
 
@@ -72,8 +79,10 @@ def search(
     }
     if similar is not None:
         _check_alone(words, image, mode)
-    where_and_how: dict[str, Any] = {"alias": alias, "token": token, "ca_file": ca_file, "image_root": image_root}
-    with SearchClient(index, model=model, reranker_options=its_options, **where_and_how) as client:
+    how: dict[str, Any] = {"model": model, "reranker_options": its_options, "image_root": image_root}
+    # Variables of the environment may name a key and a token at once; each goes only where it belongs.
+    access = {"api_key": api_key or None} if is_service(index) else {"alias": alias, "token": token}
+    with SearchClient(index, ca_file=ca_file, **how, **access) as client:
         if similar is not None:
             result = client.similar(similar, **options)
         else:

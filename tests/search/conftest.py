@@ -10,6 +10,7 @@ from typing import Any
 import pytest
 from tests.search import sdk
 from tests.search.evaluation.live_catalog import writes
+from tests.search.service.live import running, settings_of
 
 from fourtower_encoders.embedder import Embedder
 from fourtower_encoders.synth import SynthConfig, write_catalog
@@ -18,6 +19,7 @@ from fourtower_search.client import SearchClient
 from fourtower_search.index.opening import create_index
 from fourtower_search.index.product_index import ProductIndex
 from fourtower_search.index.rows import ProductWrite
+from fourtower_search.service.app import create_app
 
 
 @pytest.fixture(scope="session")
@@ -82,7 +84,24 @@ def on_server(
         yield index
 
 
-ENGINES = {"memory": "shop", "memory, async": "shop", "lite": "lite_file", "server": "on_server"}
+@pytest.fixture(scope="session")
+def service(shop: ProductIndex, demo_embedder: Embedder, drawn_catalog: Path) -> Iterator[str]:
+    """The address of a service that searches it in memory."""
+    with (
+        SearchClient(shop, model=demo_embedder, image_root=drawn_catalog) as inner,
+        running(create_app(settings_of(page=False), client=inner)) as address,
+    ):
+        yield address
+
+
+ENGINES = {
+    "memory": "shop",
+    "memory, async": "shop",
+    "lite": "lite_file",
+    "server": "on_server",
+    "remote": "service",
+    "remote, async": "service",
+}
 
 
 @pytest.fixture(scope="session", params=ENGINES)
@@ -93,9 +112,13 @@ def engine(request: pytest.FixtureRequest) -> str:
 
 @pytest.fixture(scope="session")
 def client(request: pytest.FixtureRequest, engine: str, drawn_catalog: Path, demo_embedder: Embedder) -> Iterator[Any]:
-    """A client on each engine, and the one for asyncio, which knows nothing of engines; all called alike."""
-    index = request.getfixturevalue(ENGINES[engine])
-    settings = {"index": index, "model": demo_embedder, "image_root": drawn_catalog}
+    """A client on each engine and of a service, and the one for asyncio, which knows nothing of either; called alike.
+
+    Tests of what only a client with an index of its own can do make theirs themselves.
+    """
+    settings = {"index": request.getfixturevalue(ENGINES[engine]), "image_root": drawn_catalog}
+    if "remote" not in engine:
+        settings["model"] = demo_embedder
     if "async" not in engine:
         with SearchClient(**settings) as client:
             yield client

@@ -178,7 +178,7 @@ def test_products_that_nobody_reads_to_the_end_are_let_go(settings):
             async for product in products:
                 assert product.product_id
                 break
-        assert client._client.result()._serving._lent.users == 0
+        assert client._client.result()._answering._serving._lent.users == 0
         await client.close()
 
     asyncio.run(main())
@@ -207,7 +207,7 @@ def test_closing_waits_for_an_opening_under_way(settings):
         await asyncio.sleep(0)
         inner = client._client
         await client.close()
-        closed.append(inner.result()._serving._closed)
+        closed.append(inner.result()._answering._serving._closed)
         (told,) = await asyncio.gather(opening, return_exceptions=True)
         assert isinstance(told, SearchResult | SearchError), "answered, or told that it was too late"
 

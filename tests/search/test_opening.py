@@ -76,7 +76,8 @@ def test_a_missing_index_comes_with_the_command_that_makes_one(tmp_path, empty):
 @pytest.mark.parametrize(
     ("address", "sentence"),
     [
-        ("http://localhost:8000", "address of a Fourtower service"),
+        ("http://", "address of a service with no usable host"),
+        ("http://user:secret@localhost:8000", "with a user or password; pass the service's key as api_key"),
         ("redis://localhost", "is no address of an index; write ./products.db"),
         ("products", "is no address of an index"),
         ("gone/products.db", "the folder gone does not exist"),
@@ -95,6 +96,7 @@ def test_what_is_no_address_is_refused(address, sentence):
         ({"timeout_s": -1}, "timeout_s is -1; it must be a number of seconds"),
         ({"timeout_s": "soon"}, "timeout_s is 'soon'"),
         ({"alias": "Shoes!"}, "can't name an index"),
+        ({"api_key": "ft_key"}, "An API key is for a service"),
     ],
 )
 def test_wrong_settings_are_refused(settings, sentence, empty, demo_embedder):

@@ -5,6 +5,7 @@ import sys
 
 import pytest
 from tests.search import sdk
+from tests.search.remote.stand import Stand, problem
 
 from fourtower_ingest.parsing import parse_event
 from fourtower_search.index.opening import create_index
@@ -94,6 +95,34 @@ def test_similar_products(call, lite_file):
     assert "p7-000001" not in [hit["product_id"] for hit in json.loads(printed)["hits"]]
 
 
+def test_a_service_is_asked_as_a_file_is(call, service, lite_file, drawn_catalog, tmp_path):
+    photo = drawn_catalog / "images" / "p7-000000-0.jpg"
+    asked = ("mug", "--image", photo, "--limit", 3, "--where", "price < 100", "--mode", "vector")
+    assert call(*asked, "--index", service)[1].split() != []
+    shown = [call(*asked, "--json", "--index", index) for index in (service, lite_file)]
+    assert [code for code, _, _ in shown] == [0, 0], shown
+    remote, embedded = ([hit["product_id"] for hit in json.loads(printed)["hits"]] for _, printed, _ in shown)
+    assert remote == embedded
+    page = tmp_path / "page.html"
+    assert call(*asked, "--index", service, "--html", page, "--image-root", drawn_catalog)[0] == 0
+    assert page.read_text().count("src='data:image/jpeg;base64,") == 4
+
+
+def test_a_key_of_the_environment_goes_to_services_only(call, lite_file, drawn_catalog, demo_embedder, monkeypatch):
+    stand = Stand()
+    monkeypatch.setenv("FOURTOWER_API_KEY", "ft_key")
+    monkeypatch.setenv("FOURTOWER_TOKEN", "root:Milvus")
+    monkeypatch.setenv("FOURTOWER_ALIAS", "products")
+    try:
+        stand.answers(problem("forbidden", 403, "This key may not search."))
+        code, _, said = call("mug", "--index", stand.address)
+    finally:
+        stand.close()
+    assert (code, said[:35]) == (1, "fourtower: This key may not search.")
+    assert {asked.headers["authorization"] for asked in stand.asked} == {"Bearer ft_key"}
+    assert call("mug", "--index", lite_file, "--limit", 1)[0] == 0
+
+
 def test_nothing_relevant_is_an_answer(call, lite_file):
     assert call("mug", "--index", lite_file, "--min-relevance", 1)[:2] == (0, "Nothing relevant was found.\n")
 
@@ -140,6 +169,13 @@ def test_a_catalog_takes_over_neither_terminal_nor_page(call, hostile_file, tmp_
         (["mug", "--rerank", "magic"], 2, "fourtower: There is no re-ranker 'magic'"),
         (["mug", "--html", "/nowhere/page.html"], 1, "fourtower: /nowhere/page.html: No such file or directory."),
         (["mug", "--index", "redis://x"], 2, "fourtower: 'redis://x' is no address of an index"),
+        (["mug", "--index", "http://127.0.0.1:9"], 1, "fourtower: http://127.0.0.1:9 can't be reached"),
+        (
+            ["mug", "--index", "http://a:b@host"],
+            2,
+            "fourtower: This is an address of a service with a user or password",
+        ),
+        (["mug", "--index", "http://x", "--model", "demo"], 2, "fourtower: model is decided where the service runs"),
         (["mug", "--limit", "0"], 2, "Invalid value for '--limit'"),
         (["mug", "--mode", "magic"], 2, "Invalid value for '--mode'"),
         (["mug", "--colour", "red"], 2, "No such option"),

@@ -7,6 +7,7 @@ from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
 from concurrent.futures import Future
 from dataclasses import dataclass
 from functools import partial
+from itertools import islice
 from types import TracebackType
 from typing import TYPE_CHECKING, Self
 
@@ -37,6 +38,8 @@ DELETED = Compare("deleted", "==", True)
 ANY = Compare("view", ">=", 0)
 FIRST_VIEW = Compare("view", "==", 0)
 TIMEOUT_S = 10.0
+KEYS_PER_PRODUCT = 8
+"""Pictures that most products have at most, with room: a page of products is looked for with that many keys of each."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -183,10 +186,31 @@ class ProductIndex:
 
         `timeout_s` applies to each request. Products written meanwhile may be missed, others never.
         """
-        for product_ids in self._scan(_all(LIVE, where), "bounded", timeout_s):
-            for some in slices(product_ids, min(batch, SLICE)):
-                found = self.get(some, vectors=vectors, timeout_s=timeout_s)
-                yield from (found[key] for key in some if key in found and self._fulfils(found[key], where))
+        found = self._scan(_all(LIVE, where), "bounded", timeout_s)
+        yield from self._live(found, where, vectors=vectors, batch=batch, timeout_s=timeout_s)
+
+    def page(
+        self, where: Condition | None = None, *, after: str = "", limit: int, timeout_s: float | None = None
+    ) -> tuple[list[IndexedProduct], bool]:
+        """The first `limit` products that `iterate` gives above an id, and whether there are more of them.
+
+        Nothing is kept between pages: each looks anew for where it begins, which takes a few requests in a large
+        index. To read everything in this process, `iterate` is cheaper.
+        """
+        deadline, enough = self._deadline(timeout_s), limit + 1
+        found = scan(
+            self.store,
+            _all(LIVE, where),
+            after=after or None,
+            consistency="bounded",
+            timeout_s=deadline.left(),
+            deadline=deadline,
+            page=min(PAGE, KEYS_PER_PRODUCT * enough),
+            widest=PAGE,
+        )
+        live = self._live(found, where, vectors=False, batch=enough, timeout_s=timeout_s, deadline=deadline)
+        products = list(islice(live, enough))
+        return products[:limit], len(products) > limit
 
     def iterate_stored(
         self, *, after: str = "", consistency: Consistency = "bounded", timeout_s: float | None = None
@@ -288,6 +312,22 @@ class ProductIndex:
 
     def _scan(self, where: Condition, consistency: Consistency, timeout_s: float | None) -> Iterator[list[str]]:
         return scan(self.store, where, consistency=consistency, timeout_s=self._seconds(timeout_s), page=PAGE)
+
+    def _live(
+        self,
+        scanned: Iterator[list[str]],
+        where: Condition | None,
+        *,
+        vectors: bool,
+        batch: int,
+        timeout_s: float | None,
+        deadline: Deadline | None = None,
+    ) -> Iterator[IndexedProduct]:
+        for product_ids in scanned:
+            for some in slices(product_ids, min(batch, SLICE)):
+                left = deadline.left() if deadline else timeout_s
+                found = self.get(some, vectors=vectors, timeout_s=left)
+                yield from (found[key] for key in some if key in found and self._fulfils(found[key], where))
 
     def _fulfils(self, product: IndexedProduct, where: Condition | None) -> bool:
         # Asked of the version that is handed out: the engine may have found an older one.

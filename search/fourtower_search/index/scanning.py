@@ -34,19 +34,32 @@ class Range(NamedTuple):
 
 
 def scan(
-    store: RowStore, where: Condition, *, consistency: Consistency, timeout_s: float, page: int
+    store: RowStore,
+    where: Condition,
+    *,
+    after: str | None = None,
+    consistency: Consistency,
+    timeout_s: float,
+    deadline: Deadline | None = None,
+    page: int,
+    widest: int = 0,
 ) -> Iterator[list[str]]:
-    """Ids of all products of which some row fulfils a condition: each once, in ascending order.
+    """Ids of all products above `after` of which some row fulfils a condition: each once, in ascending order.
 
-    `timeout_s` applies to each request. Products written meanwhile may be missed, others never.
+    Up to `page` keys are asked for at once, or `widest` from where one product alone has so many. `timeout_s` applies
+    to each request, a deadline to all of them. Products written meanwhile may be missed, others never.
     """
-    waiting = [Range()]
+    waiting = [Range(after)]
     while waiting:
         part = waiting.pop()
-        keys = store.keys(part.condition(where), limit=page, consistency=consistency, timeout_s=timeout_s)
+        left = deadline.left() if deadline else timeout_s
+        keys = store.keys(part.condition(where), limit=page, consistency=consistency, timeout_s=left)
         product_ids = sorted({product_of(key) for key in keys})
         if len(keys) < page:
             yield product_ids
+        elif len(product_ids) == 1 and page < widest:
+            page = widest
+            waiting.append(part)
         else:
             waiting.extend(reversed(part.split(_several(product_ids, page))))
 

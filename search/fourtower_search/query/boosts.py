@@ -11,19 +11,36 @@ import re
 from datetime import datetime, timedelta
 from typing import Annotated, Any, Literal
 
-from pydantic import AwareDatetime, BaseModel, BeforeValidator, ConfigDict, Field, Strict, model_validator
+from pydantic import (
+    AwareDatetime,
+    BaseModel,
+    BeforeValidator,
+    ConfigDict,
+    Field,
+    Strict,
+    TypeAdapter,
+    ValidationError,
+    model_validator,
+)
 
 from fourtower_search.query.filtering import Where
 
 Real = Annotated[float, Strict()]
 _SPAN = re.compile(r"(\d{1,9}(?:\.\d{1,6})?)([smhdw])")
+_DURATION = TypeAdapter(timedelta)
 _UNITS = {"s": 1, "m": 60, "h": 3600, "d": 86_400, "w": 604_800}
 
 
 def _span(value: Any) -> Any:
-    """`7d` or `12h` as a timedelta; anything else is left to the field's type."""
-    found = _SPAN.fullmatch(value) if isinstance(value, str) else None
-    return timedelta(seconds=float(found[1]) * _UNITS[found[2]]) if found else value
+    """`7d`, `12h` or ISO 8601 as a timedelta, also where validation is strict; else it is left to the field's type."""
+    if not isinstance(value, str):
+        return value
+    if found := _SPAN.fullmatch(value):
+        return timedelta(seconds=float(found[1]) * _UNITS[found[2]])
+    try:
+        return _DURATION.validate_python(value)
+    except ValidationError:
+        return value
 
 
 Span = Annotated[Real | timedelta, BeforeValidator(_span)]

@@ -10,6 +10,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
+from fourtower_search.answering import ProductPage
 from fourtower_search.encoding.encoder import QueryEncoder
 from fourtower_search.errors import InvalidQuery
 from fourtower_search.filters.binding import bind
@@ -72,6 +73,12 @@ class Searcher:
         """Every live product that fulfils a filter, by ascending id; `timeout_s` applies to each request."""
         found = self.index.iterate(condition_of(where, self.index.schema), timeout_s=timeout_s)
         return map(self._product, found)
+
+    def page(self, where: Any, *, after: str, limit: int, timeout_s: float) -> ProductPage:
+        """The first products after an id that fulfil a filter."""
+        condition = condition_of(where, self.index.schema)
+        found, more = self.index.page(condition, after=after, limit=limit, timeout_s=timeout_s)
+        return ProductPage(tuple(map(self._product, found)), self.generation, more)
 
     def count(self, where: Any, *, timeout_s: float) -> int:
         """How many live products fulfil a filter."""
