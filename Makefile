@@ -8,7 +8,7 @@ READY := .venv/.ready
 SERVICES := .services/.ready
 ARGS ?=
 
-.PHONY: help setup services demo test test-long check format stack stack-stop faults soak mutations train-demo experiment bench-encode bench-ingest bench-search wheel clean
+.PHONY: help setup services demo test test-long check format stack stack-stop faults soak mutations train-demo experiment bench-encode bench-ingest bench-search bench-service serve wheel clean
 
 help: ## Show this list
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-14s %s\n", $$1, $$2 }' Makefile
@@ -31,6 +31,9 @@ $(SERVICES): scripts/services scripts/kafka/pom.xml
 
 demo: $(READY) ## Draw a catalog, index it into a file, search it in every way, and show why
 	$(BIN)/fourtower demo --out demo $(ARGS)
+
+serve: demo ## Show the demo's catalog in a browser: search by photo and words (ARGS="--port 9000" changes the port)
+	@set -- demo/catalog-*.db; exec $(BIN)/fourtower serve --index "$$1" --image-root "$${1%-*}" $(ARGS)
 
 test: $(READY) $(SERVICES) ## Run the tests (ARGS="-k joint" picks some)
 	$(BIN)/pytest -n 2 --dist loadfile --no-loadscope-reorder $(ARGS)
@@ -83,6 +86,9 @@ bench-ingest: $(READY) $(SERVICES) ## Measure streaming on a real Kafka, Redis a
 
 bench-search: $(READY) ## Measure searching and indexing on a real Milvus server
 	$(BIN)/python -m benchmarks.search $(ARGS)
+
+bench-service: $(READY) ## Measure the HTTP service beside the SDK, and under too many questions
+	$(BIN)/python -m benchmarks.service $(ARGS)
 
 wheel: $(READY) ## Build the wheel into dist/
 	$(BIN)/python -m pip --disable-pip-version-check wheel --quiet --no-deps --no-build-isolation --wheel-dir dist .

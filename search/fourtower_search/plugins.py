@@ -7,7 +7,7 @@ from typing import Any, Literal
 
 from fourtower_search.errors import InvalidQuery, Unsupported
 
-Group = Literal["fourtower.rerankers", "fourtower.encoders"]
+Group = Literal["fourtower.rerankers", "fourtower.encoders", "fourtower.detectors"]
 
 
 def known_plugins(group: Group) -> list[str]:

@@ -1,0 +1,1 @@
+"""The HTTP service: `router(client)` for an application of your own, `create_app(settings)` for one by itself."""
