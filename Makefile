@@ -33,7 +33,8 @@ demo: $(READY) ## Draw a catalog, index it into a file, search it in every way, 
 	$(BIN)/fourtower demo --out demo $(ARGS)
 
 serve: demo ## Show the demo's catalog in a browser: search by photo and words (ARGS="--port 9000" changes the port)
-	@set -- demo/catalog-*.db; exec $(BIN)/fourtower serve --index "$$1" --image-root "$${1%-*}" $(ARGS)
+	@db="$$(ls -td demo/catalog-*.db | head -n 1)"; \
+	exec $(BIN)/fourtower serve --index "$$db" --image-root "$${db%-*}" $(ARGS)
 
 test: $(READY) $(SERVICES) ## Run the tests (ARGS="-k joint" picks some)
 	$(BIN)/pytest -n 2 --dist loadfile --no-loadscope-reorder $(ARGS)

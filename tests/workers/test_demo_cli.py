@@ -27,6 +27,8 @@ def test_it_draws_indexes_searches_measures_and_shows(out, capsys):
         assert values["image and text"] > values["image alone"], f"words help with {kind}"
     assert figures["negation"]["text alone"] is None, "minus-words alone ask for nothing"
     assert "150 products are in" in said
+    (db,) = out.glob("catalog-*.db")
+    assert f"fourtower serve --index {db} --image-root {out / 'catalog-150-9'}" in "".join(said.splitlines())
     page = (out / "index.html").read_text()
     assert page.count("<h2>") == 6
     assert page.count("data:image/jpeg;base64,") > 30

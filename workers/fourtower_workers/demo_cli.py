@@ -58,6 +58,7 @@ def demo(
     _report(sections, figures, as_json=as_json)
     notes.print("The shipped towers are a demo trained on such drawings; train your own for real photos.")
     notes.print(f"Look at {page}, and search on: fourtower search 'red bag' --index {db}", markup=False)
+    notes.print(f"Or open a page to search from: fourtower serve --index {db} --image-root {folder}", markup=False)
 
 
 def _prepare(out: Path, products: int, seed: int, notes: Console, progress: Progress) -> tuple[Path, Path]:
