@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import json
 import random
-import threading
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import replace
@@ -12,10 +11,10 @@ from itertools import count
 from pathlib import Path
 
 import pytest
+from tests.stream.background import publishing
 from tests.stream.cluster import GROUP, Cluster, wait_until
-from tests.stream.generator import event, messages
+from tests.stream.generator import Message, event, messages
 
-from fourtower_ingest.broker.producer import LogProducer
 from fourtower_search.index.opening import open_index
 from fourtower_search.index.product_index import ProductIndex
 from fourtower_search.index.rows import Row
@@ -150,7 +149,7 @@ def test_under_load_nothing_is_found_that_is_only_under_way(new_cluster):
     cluster.start()
     names = [f"r{number}" for number in range(400)]
     publish(cluster, *(event("upsert", name, 1, mug(images=[])) for name in names))
-    with changing(cluster, names) as published:
+    with publishing(cluster, changes(names), every_s=0.005) as published:
         told = []
         for _ in range(3):
             before = len(published)
@@ -163,29 +162,13 @@ def test_under_load_nothing_is_found_that_is_only_under_way(new_cluster):
     assert reconcile(cluster, code=0)["compared"] == 400
 
 
-@contextmanager
-def changing(cluster: Cluster, names: list[str]) -> Iterator[list[str]]:
-    """Change products all the time, in the background."""
-    chance, stop, published = random.Random(0), threading.Event(), []
-
-    def work() -> None:
-        with LogProducer(cluster.broker.settings()) as producer:
-            for version in count(2):
-                if stop.wait(0.005):
-                    return
-                name = chance.choice(names)
-                change = {"title": f"mug {version}"} if version % 3 else {"attributes": {"price": float(version)}}
-                message = event("patch", name, version, change)
-                producer.send(cluster.topic, key=message.key, value=message.value).result(timeout=30)
-                published.append(name)
-
-    thread = threading.Thread(target=work)
-    thread.start()
-    try:
-        yield published
-    finally:
-        stop.set()
-        thread.join()
+def changes(names: list[str]) -> Iterator[Message]:
+    """Ever newer patches of products, drawn at random."""
+    chance = random.Random(0)
+    for version in count(2):
+        name = chance.choice(names)
+        change = {"title": f"mug {version}"} if version % 3 else {"attributes": {"price": float(version)}}
+        yield event("patch", name, version, change)
 
 
 @pytest.mark.long

@@ -10,23 +10,21 @@ import os
 import random
 import re
 import shlex
-import threading
 import urllib.request
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
 from itertools import count
 
 import numpy as np
 import pytest
 from tests.services.processes import free_port
+from tests.stream.background import publishing
 from tests.stream.cluster import Cluster, Process, wait_until
-from tests.stream.generator import CATALOG, event, messages, new_product
+from tests.stream.generator import CATALOG, Message, event, messages, new_product
 from tests.stream.oracle import judge
 from tests.stream.verdict import check_everything, read_log, vectors_of
 
 from fourtower_encoders.embedder import Embedder
 from fourtower_ingest.broker.admin import LogAdmin
-from fourtower_ingest.broker.producer import LogProducer
 from fourtower_ingest.settings import RedisSettings
 from fourtower_ingest.status import processes_in, queued_in
 from fourtower_ingest.wire import Topology, queue_name
@@ -90,34 +88,18 @@ def next_processes() -> Iterator[Callable[..., Next]]:
         processes.stop()
 
 
-@contextmanager
-def changing(cluster: Cluster, products: dict[str, dict]) -> Iterator[list]:
-    """Publish products with other prices all the time, in the background, and delete every tenth of them for good."""
-    chance, stop, published = random.Random(1), threading.Event(), []
+def changes(products: dict[str, dict]) -> Iterator[Message]:
+    """Products with other prices, drawn at random, without end; every tenth of them is deleted for good."""
+    chance = random.Random(1)
     leaving = sorted(products)[::10]
     staying = sorted(products.keys() - set(leaving))
-
-    def work() -> None:
-        with LogProducer(cluster.broker.settings()) as producer:
-            for version in count(10):
-                if stop.wait(0.02):
-                    return
-                if leaving and version % 10 == 0:
-                    message = event("delete", leaving.pop(), version)
-                else:
-                    name = chance.choice(staying)
-                    products[name]["attributes"]["price"] = float(version)
-                    message = event("upsert", name, version, products[name])
-                producer.send(cluster.topic, key=message.key, value=message.value).result(timeout=30)
-                published.append(message)
-
-    thread = threading.Thread(target=work)
-    thread.start()
-    try:
-        yield published
-    finally:
-        stop.set()
-        thread.join()
+    for version in count(10):
+        if leaving and version % 10 == 0:
+            yield event("delete", leaving.pop(), version)
+        else:
+            name = chance.choice(staying)
+            products[name]["attributes"]["price"] = float(version)
+            yield event("upsert", name, version, products[name])
 
 
 def check_generation(cluster: Cluster, number: int, declared: set[str], model: str = "demo") -> None:
@@ -151,7 +133,7 @@ def test_rows_are_copied_while_events_go_on_and_nothing_is_encoded(new_cluster, 
     cluster.wait_until_done()
     (cluster.folder / "wider.toml").write_text(WIDER)
     asked = ("--catalog", str(cluster.folder / "wider.toml"), "--settings", '{"type": "FLAT"}')
-    with changing(cluster, products) as published:
+    with publishing(cluster, changes(products), every_s=0.02) as published:
         begun = json.loads(cluster.fourtower("reindex", "start", *asked, "--json"))
         assert (begun["copied"], begun["sent"], begun["failed"], begun["done"]) == (120, 0, 0, True)
         processes = next_processes(cluster, begun["commands"])

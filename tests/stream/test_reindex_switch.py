@@ -9,13 +9,13 @@ import json
 import random
 import signal
 import sys
-import threading
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from itertools import chain, count, islice
 from pathlib import Path
 
 import pytest
+from tests.stream.background import repeating
 from tests.stream.cluster import GROUP, Cluster, Process, wait_until
 from tests.stream.generator import KINDS, Message, event, messages, new_product
 from tests.stream.oracle import judge
@@ -148,26 +148,19 @@ class Searches:
 
     def __init__(self, cluster: Cluster) -> None:
         self.cluster, self.faults, self.seen = cluster, list[str](), list[str]()
-        self._stop = threading.Event()
 
     @contextmanager
     def running(self) -> Iterator[None]:
-        with SearchClient(self.cluster.index, alias=self.cluster.alias, refresh_s=0.2, timeout_s=30) as client:
-            thread = threading.Thread(target=self._search, args=(client,))
-            thread.start()
-            try:
-                yield
-            finally:
-                self._stop.set()
-                thread.join()
+        client = SearchClient(self.cluster.index, alias=self.cluster.alias, refresh_s=0.2, timeout_s=30)
+        with client, repeating(lambda: self._search(client), every_s=0.05):
+            yield
 
     def _search(self, client: SearchClient) -> None:
-        while not self._stop.wait(0.05):
-            for kind in KINDS[:3]:
-                try:
-                    self.seen.append(client.search(kind, mode="vector").generation)
-                except Exception as error:
-                    self.faults.append(repr(error))
+        for kind in KINDS[:3]:
+            try:
+                self.seen.append(client.search(kind, mode="vector").generation)
+            except Exception as error:
+                self.faults.append(repr(error))
 
     def reach(self, number: int) -> None:
         name = f"{self.cluster.alias}_g{number}"
@@ -177,20 +170,14 @@ class Searches:
 @contextmanager
 def writing(cluster: Cluster, events: Sequence[Message]) -> Iterator[None]:
     """Publish all the time: events, and when they are at their end, ever newer versions of a few more products."""
-    stop, stream = threading.Event(), chain(events, endless())
+    stream = chain(events, endless())
 
     def write() -> None:
-        while not stop.wait(0.5):
-            cluster.kcat(list(islice(stream, 10)))
+        cluster.kcat(list(islice(stream, 10)))
 
-    thread = threading.Thread(target=write)
-    thread.start()
-    try:
+    with repeating(write, every_s=0.5):
         yield
-    finally:
-        stop.set()
-        thread.join()
-    cluster.kcat(list(islice(stream, 10)))
+    write()
 
 
 def endless() -> Iterator[Message]:

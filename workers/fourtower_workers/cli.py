@@ -48,9 +48,7 @@ COMMANDS: dict[str, Entry] = {
         "fourtower_ingest.status_cli:status", "Show how ingestion is: lag, rates, what is in flight, who is alive."
     ),
     "search": Entry("fourtower_search.search_cli:search", "Find products by words, photos, or both."),
-    "serve": Entry(
-        "fourtower_workers.serve_cli:serve", "Answer searches over HTTP, and show a page to search from."
-    ),
+    "serve": Entry("fourtower_workers.serve_cli:serve", "Answer searches over HTTP, and show a page to search from."),
     "keys": Entry("fourtower_search.keys_cli:app", "Create, list and revoke the API keys of the service."),
     "train": Entry("fourtower_encoders.train_cli:train", "Train the towers on a data folder."),
     "evaluate": Entry(

@@ -3,26 +3,22 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import closing
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from fourtower_ingest.ingest_cli import read_all
 from fourtower_ingest.options import AsJson, Group, Kafka, Redis
-from fourtower_workers.options import Alias, Index, Token
+from fourtower_workers.options import Alias, Index, Token, read_both
 from fourtower_workers.reindex_switch_cli import rollback, switch, verify
 
 if TYPE_CHECKING:
     from fourtower_ingest.settings import IngestSettings
-    from fourtower_search.index.generations import Generations
     from fourtower_search.index.life import Seeding
     from fourtower_workers.reindexing.dropping import Dropping
     from fourtower_workers.reindexing.planning import Changes
     from fourtower_workers.reindexing.starting import Begun
-    from fourtower_workers.settings import WorkerSettings
 
 app = typer.Typer(no_args_is_help=True)
 
@@ -81,12 +77,13 @@ def start(
       fourtower reindex start --settings '{"type": "IVF_FLAT"}'
     """
     from fourtower_ingest.broker.admin import LogAdmin
+    from fourtower_workers.assignment import generations_of
     from fourtower_workers.reindexing.filling import fill
     from fourtower_workers.reindexing.starting import begin
 
-    stream, worker = _settings(kafka=kafka, redis=redis, group=group, index=index, alias=alias, token=token)
+    stream, worker = read_both(kafka=kafka, redis=redis, group=group, index=index, alias=alias, token=token)
     changes = _changes(model, catalog, settings, metric)
-    with _generations(worker) as generations:
+    with closing(generations_of(worker)) as generations:
         with LogAdmin(stream.kafka) as admin:
             begun = begin(generations, admin, stream, changes, again=again)
         _announce(begun, as_json=as_json)
@@ -120,13 +117,14 @@ def status(
 
     from rich.console import Console
 
+    from fourtower_workers.assignment import generations_of
     from fourtower_workers.reindexing.standing import Services, look
     from fourtower_workers.reindexing.standing_view import render, summary
 
-    stream, worker = _settings(kafka=kafka, redis=redis, group=group, index=index, alias=alias, token=token)
+    stream, worker = read_both(kafka=kafka, redis=redis, group=group, index=index, alias=alias, token=token)
     services = Services(stream)
     try:
-        with _generations(worker) as generations:
+        with closing(generations_of(worker)) as generations:
             seen = look(generations, services, group=stream.ingester.group)
     finally:
         services.close()
@@ -169,10 +167,11 @@ def drop(
       fourtower reindex drop 1
     """
     from fourtower_ingest.broker.admin import LogAdmin
+    from fourtower_workers.assignment import generations_of
     from fourtower_workers.reindexing.dropping import Dropping
 
-    stream, worker = _settings(kafka=kafka, redis=redis, group=group, index=index, alias=alias, token=token)
-    with _generations(worker) as generations:
+    stream, worker = read_both(kafka=kafka, redis=redis, group=group, index=index, alias=alias, token=token)
+    with closing(generations_of(worker)) as generations:
         dropping = Dropping(generations, generation, group=stream.ingester.group)
         if not now:
             _refuse(dropping, stream)
@@ -182,33 +181,6 @@ def drop(
         with LogAdmin(stream.kafka) as admin:
             dropping.run(admin, stream.redis)
     typer.echo(f"Generation {generation} of {generations.alias} is gone.")
-
-
-def _settings(
-    *,
-    kafka: str | None,
-    redis: str | None,
-    group: str | None,
-    index: str | None,
-    alias: str | None,
-    token: str | None,
-) -> tuple[IngestSettings, WorkerSettings]:
-    from fourtower_ingest.environment import read_settings
-    from fourtower_workers.settings import WorkerSettings
-
-    stream = read_all(kafka={"bootstrap": kafka}, redis={"url": redis}, ingester={"group": group})
-    return stream, read_settings(WorkerSettings, index=index, alias=alias, token=token)
-
-
-@contextmanager
-def _generations(worker: WorkerSettings) -> Iterator[Generations]:
-    from fourtower_workers.assignment import generations_of
-
-    generations = generations_of(worker)
-    try:
-        yield generations
-    finally:
-        generations.close()
 
 
 def _changes(model: str | None, catalog: Path | None, settings: str | None, metric: str | None) -> Changes:

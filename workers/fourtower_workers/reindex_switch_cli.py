@@ -4,17 +4,16 @@ from __future__ import annotations
 
 import json
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import closing, contextmanager
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from fourtower_ingest.ingest_cli import read_all
 from fourtower_ingest.options import AsJson, Group, Kafka
 from fourtower_ingest.terminal import counting_bar
-from fourtower_workers.options import Alias, Index, Token
+from fourtower_workers.options import Alias, Index, Token, read_both
 
 if TYPE_CHECKING:
     from fourtower_ingest.settings import IngestSettings
@@ -65,18 +64,18 @@ def verify(
     """
     from fourtower_workers.reindexing import switching
     from fourtower_workers.reindexing.opening import Judged
+    from fourtower_workers.reindexing.recording import record_verification
     from fourtower_workers.reindexing.showing import render, summary
     from fourtower_workers.reindexing.verifying import Thresholds
 
-    settings = _settings(index=index, alias=alias, token=token, kafka=kafka, group=group)
+    settings = read_both(index=index, alias=alias, token=token, kafka=kafka, group=group)
     thresholds = Thresholds(most_lag, differing, recall, ndcg_loss, sample, seed)
     asked = Judged(judgments, category, model or "", live_model or "") if judgments else None
     with _opened(*settings) as around:
         live, following = switching.two_of(around.generations, number)
         with around.verifier(live, following, thresholds, asked) as verifier:
             found = verifier.run()
-        again = switching.next_of(around.generations, following.generation)  # whatever was recorded meanwhile
-        switching.amend_life(around.generations, again, verification=found.verification(_now()))
+        record_verification(around.generations, following.generation, found.verification(_now()))
     numbers = {"live": live.generation, "following": following.generation}
     if as_json:
         typer.echo(json.dumps(summary(found, **numbers), indent=2))
@@ -113,7 +112,7 @@ def switch(
     from fourtower_workers.reindexing import switching
     from fourtower_workers.reindexing.opening import position
 
-    settings = _settings(index=index, alias=alias, token=token, kafka=kafka, group=group)
+    settings = read_both(index=index, alias=alias, token=token, kafka=kafka, group=group)
     demands = switching.Demands(most_lag, None if unverified else timedelta(hours=max_age))
     with _opened(*settings) as around:
         following = switching.next_of(around.generations, number)
@@ -144,7 +143,7 @@ def rollback(
     """
     from fourtower_workers.reindexing import switching
 
-    settings = _settings(index=index, alias=alias, token=token, kafka=kafka, group=group)
+    settings = read_both(index=index, alias=alias, token=token, kafka=kafka, group=group)
     with _opened(*settings) as around:
         move = switching.rollback(around.generations, now=_now())
         _tell(around, move, as_json=as_json)
@@ -157,21 +156,8 @@ def _opened(stream: IngestSettings, worker: WorkerSettings) -> Iterator[Surround
     from fourtower_workers.assignment import generations_of
     from fourtower_workers.reindexing.opening import Surroundings
 
-    generations = generations_of(worker)
-    try:
+    with closing(generations_of(worker)) as generations:
         yield Surroundings(generations, stream, worker.open_timeout_s, counting_bar, _whisper)
-    finally:
-        generations.close()
-
-
-def _settings(
-    *, index: str | None, alias: str | None, token: str | None, kafka: str | None, group: str | None
-) -> tuple[IngestSettings, WorkerSettings]:
-    from fourtower_ingest.environment import read_settings
-    from fourtower_workers.settings import WorkerSettings
-
-    stream = read_all(kafka={"bootstrap": kafka}, redis={}, ingester={"group": group})
-    return stream, read_settings(WorkerSettings, index=index, alias=alias, token=token)
 
 
 def _tell(around: Surroundings, move: Move, *, as_json: bool) -> None:

@@ -12,6 +12,7 @@ from typing import Any, Protocol
 from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
 from fourtower_search.errors import IndexMismatch, InvalidQuery
+from fourtower_search.index.claims import Claim
 from fourtower_search.index.life import Life
 from fourtower_search.index.memory import MemoryRows
 from fourtower_search.index.settings import IndexSettings
@@ -91,6 +92,18 @@ class Generations(Protocol):
         """Delete it with all its rows; the live one is refused."""
         ...
 
+    def announce(self, claim: Claim, *, timeout_s: float) -> None:
+        """Say, or say again, that a process is about to change something; there must be a generation."""
+        ...
+
+    def announced(self, *, timeout_s: float) -> list[Claim]:
+        """All claims, read strongly."""
+        ...
+
+    def withdraw(self, token: int, *, timeout_s: float) -> None:
+        """Forget a claim; that there is none is no error."""
+        ...
+
     def close(self) -> None:
         """Let go of connections."""
         ...
@@ -106,6 +119,7 @@ class MemoryGenerations:
         self._records: dict[int, GenerationRecord] = {}
         self._rows: dict[int, MemoryRows] = {}
         self._live = 0
+        self._claims: dict[int, Claim] = {}
 
     def records(self, *, timeout_s: float) -> list[GenerationRecord]:
         """Those that exist, oldest first."""
@@ -149,6 +163,21 @@ class MemoryGenerations:
             check_droppable(record, self._records.get(self._live))
             self._records[generation] = record.model_copy(update={"dropped": True})
             del self._rows[generation]
+
+    def announce(self, claim: Claim, *, timeout_s: float) -> None:
+        """Say that a process is about to change something."""
+        with self._lock:
+            self._claims[claim.token] = claim
+
+    def announced(self, *, timeout_s: float) -> list[Claim]:
+        """All claims."""
+        with self._lock:
+            return list(self._claims.values())
+
+    def withdraw(self, token: int, *, timeout_s: float) -> None:
+        """Forget a claim."""
+        with self._lock:
+            self._claims.pop(token, None)
 
     def close(self) -> None:
         """Do nothing."""

@@ -20,7 +20,7 @@ __all__ = ["ApiKey", "InvalidKeyFile", "KeyRing", "Scope", "new_key"]
 PREFIX = "ft"
 SECRET_BYTES = 32
 LONGEST = 200
-"""Characters of anything that could be a key."""
+"""Characters of a token that are looked at; keys are far shorter."""
 CHECK_S = 1.0
 """How often, at most, to look whether the file changed."""
 NOBODY = bytes(32)
@@ -137,9 +137,9 @@ def new_key(
 
 def _taken_apart(token: str) -> tuple[str, bytes]:
     """The id and the secret's hash; of what can't be a key, an id that none has."""
-    prefix, _, rest = token[: LONGEST + 1].partition("_")
+    prefix, _, rest = token[:LONGEST].partition("_")
     key_id, _, secret = rest.partition("_")
-    return (key_id if prefix == PREFIX and secret and len(token) <= LONGEST else ""), _digest(secret)
+    return (key_id if prefix == PREFIX and secret else ""), _digest(secret)
 
 
 def _digest(secret: str) -> bytes:

@@ -1,88 +1,23 @@
 """The queue before a real client, driven by real threads and event loops."""
 
 import asyncio
-import random
 import threading
 import time
-from concurrent.futures import ThreadPoolExecutor
-from contextlib import asynccontextmanager, contextmanager
 
 import pytest
+from tests.search.service.gated import LONG_S, Gated, admitting, busy, until, wanting
 
 from fourtower_search.errors import IndexUnavailable, InvalidQuery, Overloaded, UnknownProduct
 from fourtower_search.filters import F
 from fourtower_search.query.parts import Image, Product
 from fourtower_search.query.sugar import request_of
-from fourtower_search.service.admission import Admission
 
-LONG_S = 120.0
 pytestmark = pytest.mark.anyio
 
 
 @pytest.fixture
 def anyio_backend():
     return "asyncio"
-
-
-class Gated:
-    """A client whose answers wait for a gate, and that notes what it was asked together."""
-
-    def __init__(self, client):
-        self._client, self.gate = client, threading.Semaphore(0)
-        self.asked, self.timeouts, self.fail = [], [], lambda requests: None
-
-    def answer(self, requests, *, timeout_s):
-        self.asked.append(list(requests))
-        self.timeouts.append(timeout_s)
-        assert self.gate.acquire(timeout=LONG_S)
-        self.fail(requests)
-        return self._client.answer(requests, timeout_s=timeout_s)
-
-    def open(self):
-        """Let everything through."""
-        self.gate.release(10_000)
-
-    @property
-    def sizes(self):
-        return [len(each) for each in self.asked]
-
-
-def wanting(words="red", **options):
-    return request_of(words, options=options)
-
-
-async def until(condition):
-    end = time.monotonic() + LONG_S
-    while not condition():
-        assert time.monotonic() < end, "it never came"
-        await asyncio.sleep(0.005)
-
-
-@contextmanager
-def admitting(client, *, threads=1, waiting=64, batch=16):
-    admission = Admission(client, threads=threads, waiting=waiting, batch=batch)
-    try:
-        yield admission
-    finally:
-        admission.close(LONG_S)
-
-
-@asynccontextmanager
-async def busy(client, count=5, **sizes):
-    """An admission whose one thread is at work, and so many lone searches waiting, each of its own limit."""
-    gated = Gated(client)
-    with admitting(gated, **sizes) as admission:
-        first = asyncio.ensure_future(admission.search([wanting()], timeout_s=LONG_S))
-        await until(lambda: gated.asked)
-        waiting = [
-            asyncio.ensure_future(admission.search([wanting(limit=n + 1)], timeout_s=LONG_S)) for n in range(count)
-        ]
-        await until(lambda: admission.load().waiting == count)
-        try:
-            yield gated, admission, first, waiting
-        finally:
-            gated.open()
-            await asyncio.gather(first, *waiting, return_exceptions=True)
 
 
 def shown(result):
@@ -350,104 +285,3 @@ def test_nothing_runs_before_there_is_work(shop_client):
         assert threading.active_count() == before
         assert asyncio.run(admission.search([], timeout_s=1)) == []
         assert threading.active_count() == before
-
-
-@pytest.mark.parametrize("seed", range(3))
-def test_no_answer_is_lost_or_mistaken_among_many_loops(shop_client, seed):
-    """Several event loops at once, callers who leave, errors, and every kind of call."""
-    counts = {"asked": 0}
-    lock = threading.Lock()
-
-    async def caller(admission, rng):
-        limit, kind = rng.randint(1, 20), rng.random()
-        with lock:
-            counts["asked"] += 1
-        if kind < 0.15:
-            return await admission.run(lambda: limit, timeout_s=LONG_S) == limit
-        if kind < 0.3:
-            with pytest.raises(UnknownProduct):
-                await admission.search([request_of(Product("no such product"), options={})], timeout_s=LONG_S)
-            return True
-        requests = [wanting(limit=limit, mode="vector", depth=20)] * rng.choice([1, 1, 1, 2, 10])
-        search = asyncio.ensure_future(admission.search(requests, timeout_s=LONG_S, caller=rng.choice([None, "a"])))
-        if kind < 0.5:
-            await asyncio.sleep(rng.random() / 20)
-            search.cancel()
-            done, _ = await asyncio.wait([search])
-            return all(task.cancelled() or len(task.result()) == len(requests) for task in done)
-        return [len(result.hits) for result in await search] == [limit] * len(requests)
-
-    async def loop(admission, number):
-        rng = random.Random(f"{seed}{number}")
-        return await asyncio.gather(*(caller(admission, rng) for _ in range(20)))
-
-    with admitting(shop_client, threads=3, waiting=1000, batch=8) as admission, ThreadPoolExecutor(4) as loops:
-        answers = list(loops.map(lambda number: asyncio.run(loop(admission, number)), range(4)))
-    load = admission.load()
-    assert all(all(each) for each in answers)
-    assert (load.waiting, load.running, load.turned_away, load.expired) == (0, 0, 0, 0)
-    assert counts["asked"] == 80
-
-
-class Slow:
-    """An index on a clock of its own: a batch takes 1/20 s and 1/80 s per search, while others go on coming.
-
-    So neither the machine's speed nor its load says anything; the queue, its threads and the event loop are real.
-    """
-
-    def __init__(self, come):
-        self._come, self.now, self.rate, self._since = come, 0.0, 0, 0.0
-
-    def clock(self):
-        return self.now
-
-    def answer(self, requests, *, timeout_s):
-        end = self.now + 0.05 + 0.0125 * len(requests)
-        while self.rate and self._since + 1 / self.rate < end:
-            self._since = self.now = max(self.now, self._since + 1 / self.rate)
-            self._come()
-        self.now = end
-        return list(requests)
-
-
-async def test_under_four_times_the_load_who_is_let_in_is_answered_soon():
-    took, refused, callers = [], [], []
-    loop = asyncio.get_running_loop()
-
-    async def caller():
-        began = slow.now
-        try:
-            await admission.search([wanting()], timeout_s=LONG_S)
-            took.append((began, slow.now - began))
-        except Overloaded:
-            refused.append(began)
-
-    def comes():
-        entered = threading.Event()
-
-        def enter():
-            callers.append(asyncio.ensure_future(caller()))
-            loop.call_soon(entered.set)  # after the caller's first step
-
-        loop.call_soon_threadsafe(enter)
-        assert entered.wait(LONG_S)
-
-    slow = Slow(comes)
-    admission = Admission(slow, threads=1, waiting=64, batch=16, clock=slow.clock)
-    try:
-        for _ in range(10):
-            await caller()
-        unloaded = max(each for _, each in took)
-        slow.rate, slow._since, start = 256, slow.now, slow.now  # 64 in a second is what full batches make
-        while slow.now < start + 6:
-            if not admission.load().running:  # then no time passes, so somebody has to come
-                callers.append(asyncio.ensure_future(caller()))
-            await asyncio.sleep(0.001)
-        slow.rate = 0
-        await asyncio.gather(*callers)
-    finally:
-        await asyncio.to_thread(admission.close, LONG_S)
-    settled = sorted(each for began, each in took if began > start + 1)
-    assert settled[int(0.99 * len(settled))] < 5 * unloaded, "a queue of 64 alone would make it 16"
-    assert len(settled) > 5 * 20
-    assert len(refused) > 2 * len(settled)

@@ -31,6 +31,13 @@ def test_a_burst_is_let_through_and_then_the_rate(clock):
     assert buckets.take("a", rate_per_s=2, burst=3) == 0
 
 
+def test_who_stayed_away_for_long_has_the_burst_and_no_more(clock):
+    buckets = Rates(clock)
+    buckets.take("a", rate_per_s=2, burst=3)
+    clock.now += 1000
+    assert [buckets.take("a", rate_per_s=2, burst=3) for _ in range(4)] == [0, 0, 0, pytest.approx(0.5)]
+
+
 def test_callers_do_not_spend_each_others_tokens(clock):
     buckets = Rates(clock)
     assert buckets.take("a", rate_per_s=1, burst=1) == 0

@@ -7,11 +7,13 @@ import pytest
 from rich.console import Console
 from tests.workers.shop import delete, upsert
 
+from fourtower_ingest.errors import RedisUnavailable
+from fourtower_ingest.settings import RedisSettings
 from fourtower_ingest.wire import ProcessStatus
 from fourtower_search.errors import IndexMismatch, InvalidQuery
 from fourtower_search.index.life import Verification
 from fourtower_search.index.settings import IndexSettings
-from fourtower_workers.reindexing.dropping import Dropping
+from fourtower_workers.reindexing.dropping import Dropping, forget_queue
 from fourtower_workers.reindexing.standing import look
 from fourtower_workers.reindexing.standing_view import progress, render, summary
 from fourtower_workers.reindexing.switching import amend_life, rollback, switch
@@ -117,3 +119,12 @@ def test_only_a_group_of_its_own_is_forgotten(hall, begun):
     assert Dropping(hall.generations, 2, group="shop").group == "shop.g2"
     hall.create(begun.record)
     assert Dropping(hall.generations, 3, group="shop").group == "", "it would be that of generation 1"
+
+
+def test_a_queue_that_redis_does_not_let_go_of_is_named(begun):
+    with pytest.raises(RedisUnavailable) as caught:
+        forget_queue(begun.record, RedisSettings(url="redis://:secret@127.0.0.1:1/0"))
+    assert str(caught.value) == (
+        "Redis at redis://127.0.0.1:1/0 does not answer (ConnectionError), so the queue of products_g2 can't be "
+        "deleted; try again when it is back."
+    )

@@ -6,11 +6,11 @@ from collections.abc import Collection, Iterator
 from datetime import datetime, timedelta
 from typing import TYPE_CHECKING
 
-from fourtower_ingest.errors import RedisUnavailable
-from fourtower_ingest.redis_client import address, connect, queue_key
+from fourtower_ingest.redis_client import answering, connect, queue_key
 from fourtower_ingest.wire import ProcessStatus, Topology, queue_name
 from fourtower_search.index.generations import GenerationRecord, Generations, check_droppable, find
 from fourtower_workers.reindexing.groups import group_of
+from fourtower_workers.reindexing.turns import Turn
 
 if TYPE_CHECKING:
     from fourtower_ingest.broker.admin import LogAdmin
@@ -61,11 +61,16 @@ class Dropping:
         Raises:
             BrokerRefused: somebody still reads as its group.
             RedisUnavailable: Redis did not answer.
+            InvalidQuery: it became live meanwhile.
         """
-        if self.group:
-            admin.forget(self.group)
-        forget_queue(self.record, redis)
-        self._generations.drop(self.record.generation, timeout_s=TIMEOUT_S)
+        number = self.record.generation
+        with Turn(self._generations, f"`fourtower reindex drop {number}`") as turn:
+            check_droppable(self.record, self._generations.current(timeout_s=TIMEOUT_S))
+            if self.group:
+                admin.forget(self.group)
+            forget_queue(self.record, redis)
+            turn.check()
+            self._generations.drop(number, timeout_s=TIMEOUT_S)
 
 
 def topology_of(record: GenerationRecord) -> Topology:
@@ -92,13 +97,12 @@ def forget_queue(record: GenerationRecord, redis: RedisSettings) -> None:
     Raises:
         RedisUnavailable: Redis did not answer.
     """
-    from redis.exceptions import RedisError
 
-    try:
-        with connect(redis) as client:
-            client.delete(queue_key(redis, topology_of(record)))
-    except (RedisError, OSError) as error:
-        raise RedisUnavailable(
-            f"Redis at {address(redis)} does not answer ({type(error).__name__}), so the queue of {record.collection} "
+    def told(where: str, error: Exception) -> str:
+        return (
+            f"Redis at {where} does not answer ({type(error).__name__}), so the queue of {record.collection} "
             "can't be deleted; try again when it is back."
-        ) from error
+        )
+
+    with answering(redis, told), connect(redis) as client:
+        client.delete(queue_key(redis, topology_of(record)))

@@ -5,18 +5,17 @@ from __future__ import annotations
 from collections.abc import Callable, Iterator
 from contextlib import AbstractContextManager, ExitStack, contextmanager
 
-from fourtower_ingest.running import process_name
 from fourtower_ingest.settings import IngestSettings
 from fourtower_ingest.terminal import counting_bar
-from fourtower_search.index.generations import Generations, find
+from fourtower_search.index.generations import Generations
 from fourtower_search.index.life import Seeding
 from fourtower_search.index.opening import open_generation
-from fourtower_workers.reconciling.errands import ErrandRules, Errands
-from fourtower_workers.reconciling.sending import QueuedWorkers, Sending
+from fourtower_workers.reconciling.errands import ErrandRules
+from fourtower_workers.reconciling.sending import sending_to
 from fourtower_workers.reindexing.dropping import topology_of
+from fourtower_workers.reindexing.recording import record_seeding
 from fourtower_workers.reindexing.seeding import Copying, Encoding, Filling, Seeder
 from fourtower_workers.reindexing.starting import Begun
-from fourtower_workers.reindexing.switching import amend_life
 
 RULES = ErrandRules(batches=2)
 """Few on their way, so that live updates don't wait long behind them in the same queue."""
@@ -42,8 +41,7 @@ def fill(
         filling: Filling = copying if begun.copies else opened.enter_context(_encoding(copying, begun, stream))
 
         def note(seeding: Seeding) -> None:
-            records = generations.records(timeout_s=TIMEOUT_S)
-            amend_life(generations, find(records, begun.record.generation, generations.alias), seeding=seeding)
+            record_seeding(generations, begun.record.generation, seeding)
 
         stored = source.stats(timeout_s=TIMEOUT_S)
         done = begun.seeding.copied + begun.seeding.sent + begun.seeding.failed
@@ -54,13 +52,5 @@ def fill(
 
 @contextmanager
 def _encoding(copying: Copying, begun: Begun, stream: IngestSettings) -> Iterator[Encoding]:
-    topology = topology_of(begun.record)
-    workers = QueuedWorkers(
-        stream.redis,
-        topology,
-        process=process_name("reindex"),
-        visibility_timeout_s=stream.flow.visibility_timeout_s,
-    )
-    errands = Errands(topology, workers.stream, stream.topics.updates, stream.flow.image_policy, RULES)
-    with workers.at_work():
-        yield Encoding(copying, Sending(workers, errands))
+    with sending_to(topology_of(begun.record), stream, RULES, name="reindex") as sending:
+        yield Encoding(copying, sending)

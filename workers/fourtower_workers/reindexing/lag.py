@@ -3,12 +3,16 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from types import MappingProxyType
 from typing import TYPE_CHECKING, NamedTuple
 
 from fourtower_ingest.log import Partition
 
 if TYPE_CHECKING:
     from fourtower_ingest.broker.admin import LogAdmin
+    from fourtower_search.index.generations import GenerationRecord
+
+NOWHERE: Mapping[Partition, int] = MappingProxyType({})
 
 
 class Position(NamedTuple):
@@ -17,13 +21,28 @@ class Position(NamedTuple):
     lag: int
     """Records between what it has committed and the log's end."""
     begun: bool
-    """Whether it has committed anything, or there is nothing that it could."""
+    """Whether it has committed anything beyond where it was placed, or there is nothing that it could."""
     committed: Mapping[Partition, int]
     """Of each partition that is read; its beginning where nothing was committed."""
 
 
-def position_of(admin: LogAdmin, topics: Sequence[str], group: str) -> Position:
+def places_of(record: GenerationRecord) -> dict[Partition, int]:
+    """Where the group of a generation was placed when its filling began; nothing where it reads the whole log."""
+    seeding = record.life.seeding
+    by_topic = {} if seeding is None else seeding.offsets
+    return {Partition(topic, number): at for topic, own in by_topic.items() for number, at in own.items()}
+
+
+def position_of(
+    admin: LogAdmin, topics: Sequence[str], group: str, *, placed: Mapping[Partition, int] = NOWHERE
+) -> Position:
     """Look where a group stands: its offsets first and the ends after them, so that it is never ahead.
+
+    Args:
+        admin: of the log.
+        topics: that are read.
+        group: whose offsets count.
+        placed: the offsets that somebody else committed for it, so that it begins there.
 
     Raises:
         BrokerUnavailable: the brokers did not answer.
@@ -31,13 +50,18 @@ def position_of(admin: LogAdmin, topics: Sequence[str], group: str) -> Position:
     """
     committed = admin.committed(group)
     begins, ends = admin.begins(topics), admin.ends(topics)
-    return position(begins, ends, committed)
+    return position(begins, ends, committed, placed=placed)
 
 
 def position(
-    begins: Mapping[Partition, int], ends: Mapping[Partition, int], committed: Mapping[Partition, int]
+    begins: Mapping[Partition, int],
+    ends: Mapping[Partition, int],
+    committed: Mapping[Partition, int],
+    *,
+    placed: Mapping[Partition, int] = NOWHERE,
 ) -> Position:
     """The same from the numbers; what was deleted from the log before it was read is no lag."""
     reached = {each: max(committed.get(each, 0), begins.get(each, 0)) for each in ends}
     lag = sum(max(0, end - reached[each]) for each, end in ends.items())
-    return Position(lag, not lag or any(each in committed for each in ends), reached)
+    begun = any(each in committed and committed[each] > placed.get(each, -1) for each in ends)
+    return Position(lag, begun or not lag, reached)

@@ -2,24 +2,25 @@
 
 from __future__ import annotations
 
+import time
 from collections.abc import Callable, Iterator
 from contextlib import AbstractContextManager, contextmanager
 from dataclasses import dataclass
-from functools import partial
 from pathlib import Path
 
 from fourtower_ingest.broker.admin import LogAdmin
 from fourtower_ingest.broker.ranges import read_range
+from fourtower_ingest.replaying import product_of
 from fourtower_ingest.settings import IngestSettings
 from fourtower_search.index.generations import GenerationRecord, Generations
 from fourtower_search.index.opening import open_generation
 from fourtower_search.index.product_index import ProductIndex
-from fourtower_workers.reconciling.folding_log import Reader
+from fourtower_workers.reconciling.folding_log import reader_of
 from fourtower_workers.reconciling.reconciliation import Reconciliation, Wishes
 from fourtower_workers.reconciling.reporting import Report
-from fourtower_workers.reconciling.snapshot import take_snapshot
+from fourtower_workers.reconciling.snapshot import FOREVER, kept_ms, take_snapshot
 from fourtower_workers.reindexing.groups import group_of
-from fourtower_workers.reindexing.lag import Position, position_of
+from fourtower_workers.reindexing.lag import Position, places_of, position_of
 from fourtower_workers.reindexing.relevance import Candidate, Relevance, compare_relevance
 from fourtower_workers.reindexing.verifying import Thresholds, Verifier
 
@@ -71,15 +72,28 @@ class Surroundings:
                 following=second,
                 thresholds=thresholds,
                 positions=lambda: (position(self.stream, live), position(self.stream, following)),
-                read=self._reader(),
+                read=reader_of(self.stream),
                 topics=tuple(self.stream.topics.read),
+                recent=self._recent,
                 reconciled=lambda: self._reconciled(second, following),
                 relevance=None if judged is None else lambda: self._relevance(live, following, judged),
                 bars=self.bars,
             )
 
-    def _reader(self) -> Reader:
-        return partial(read_range, self.stream.kafka, max_record_bytes=self.stream.topics.max_event_bytes)
+    def _recent(self) -> Iterator[str]:
+        """The products of which the log has had a record for as long as it keeps deletes.
+
+        A delete that a generation has forgotten although its product is among them was lost.
+        """
+        topics = self.stream.topics
+        with LogAdmin(self.stream.kafka) as admin:
+            facts = admin.topic(topics.updates)
+        assert facts is not None, "its offsets are known"
+        kept = kept_ms(facts, compacted=topics.compacted)
+        since_ms = None if kept == FOREVER else int(time.time() * 1000) - kept
+        for topic in topics.read:
+            records = read_range(self.stream.kafka, topic, since_ms=since_ms, max_record_bytes=topics.max_event_bytes)
+            yield from map(product_of, records)
 
     def _reconciled(self, index: ProductIndex, record: GenerationRecord) -> Report:
         """A generation compared with the log; nothing is mended."""
@@ -90,7 +104,7 @@ class Surroundings:
             index=index,
             record=record,
             topics=topics,
-            read=self._reader(),
+            read=reader_of(self.stream),
             snapshot=lambda: snapshot,
             mend=lambda *_: "",
             wishes=Wishes(most=LISTED, ignore=frozenset({"image_missing"})),
@@ -116,5 +130,6 @@ def position(stream: IngestSettings, record: GenerationRecord) -> Position:
     Raises:
         BrokerUnavailable: the brokers did not answer.
     """
+    group, placed = group_of(record, stream.ingester.group), places_of(record)
     with LogAdmin(stream.kafka) as admin:
-        return position_of(admin, stream.topics.read, group_of(record, stream.ingester.group))
+        return position_of(admin, stream.topics.read, group, placed=placed)

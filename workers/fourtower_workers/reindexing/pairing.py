@@ -1,7 +1,8 @@
 """Compares two generations product by product, and draws a sample of the second one's rows on the way.
 
 Both receive updates meanwhile. So what seems to differ is looked at twice, the second time strongly, and products of
-which the log has had any record since the beginning are left out.
+which the log has had any record since the beginning are left out. Deletes are compared like products: without them, an
+older event that comes late would bring a product back.
 """
 
 from __future__ import annotations
@@ -17,15 +18,18 @@ from typing import Literal, NamedTuple, get_args
 
 from fourtower_search.index.convergence import Stored
 from fourtower_search.index.product_index import ProductIndex
+from fourtower_search.index.rows import Order
 from fourtower_search.index.scanning import slices
 
-Difference = Literal["missing", "extra", "version", "picture"]
+Difference = Literal["missing", "extra", "version", "delete", "forgotten", "picture"]
 """`missing`: live only in the live generation. `extra`: only in the other one. `version`: they hold another version of
-it. `picture`: a picture that the live generation has is missing."""
+it. `delete`: both hold it deleted, by another version. `forgotten`: only the live generation knows that it was deleted.
+`picture`: a picture that the live generation has is missing."""
 DIFFERENCES: tuple[Difference, ...] = get_args(Difference)
 AT_ONCE = 1_000
 MOST_SUSPECTS = 200_000
-"""With more of them, nothing is looked at twice: something is wrong for certain."""
+"""With more of them, nothing is looked at twice: something is wrong for certain. Of forgotten deletes, so many are
+looked at, drawn at random: any number of them can have been forgotten for good reason."""
 LISTED = 20
 TIMEOUT_S = 60.0
 Advance = Callable[[int], None]
@@ -53,6 +57,8 @@ class Pairing:
     """Some products that differ."""
     sample: tuple[str, ...]
     """Keys of rows of the other generation, drawn at random."""
+    purged: int = 0
+    """Deletes that only the live generation still knows, and nobody needs any more."""
 
     @property
     def differing(self) -> int:
@@ -81,6 +87,40 @@ class Sample:
             self.items[place] = item
 
 
+@dataclass
+class Suspects:
+    """What seems to differ at a first look."""
+
+    seed: int
+    found: dict[str, Difference] = field(default_factory=dict)
+    overflow: Counter[Difference] = field(default_factory=Counter)
+    """What there was no room for."""
+
+    def __post_init__(self) -> None:
+        self.forgotten = Sample(MOST_SUSPECTS, self.seed)
+
+    def add(self, product_id: str, kind: Difference) -> None:
+        """Note one of them."""
+        if kind == "forgotten":
+            self.forgotten.offer(product_id)
+        elif len(self.found) < MOST_SUSPECTS:
+            self.found[product_id] = kind
+        else:
+            self.overflow[kind] += 1
+
+    def to_look_at(self) -> dict[str, Difference]:
+        """Those that deserve a second look."""
+        return self.found | dict.fromkeys(self.forgotten.items, "forgotten")
+
+
+class Judged(NamedTuple):
+    """What became of the suspects."""
+
+    left: Mapping[str, Difference]
+    moving: int = 0
+    purged: int = 0
+
+
 @dataclass(frozen=True)
 class Pairer:
     """Two generations, and how they are compared.
@@ -89,6 +129,7 @@ class Pairer:
         live: what searches use.
         following: what shall be live next.
         moved: the products of which the log has had a record since before the comparison; asked at its end.
+        recent: those of which it has had one within the time for which it keeps deletes, or longer ago.
         sample: how many rows are drawn.
         seed: of the draw.
         moment_s: between two looks.
@@ -97,36 +138,31 @@ class Pairer:
     live: ProductIndex
     following: ProductIndex
     moved: Callable[[], Iterable[str]]
+    recent: Callable[[], Iterable[str]]
     sample: int = 200
     seed: int = 0
     moment_s: float = 2.0
 
     def compare(self, advance: Advance) -> Pairing:
         """Read both from end to end."""
-        suspects: dict[str, Difference] = {}
-        counts, overflow = Counter[str](), Counter[Difference]()
-        sample = Sample(self.sample, self.seed)
+        suspects, counts, sample = Suspects(self.seed), Counter[str](), Sample(self.sample, self.seed)
         for product_id, both in self._pairs(advance):
             counts["live"] += is_live(both.live)
             counts["following"] += is_live(both.following)
             for row in both.following.current if is_live(both.following) else ():
                 sample.offer(row.key)
-            kind = difference(both)
-            if kind is not None and len(suspects) < MOST_SUSPECTS:
-                suspects[product_id] = kind
-            elif kind is not None:
-                overflow[kind] += 1
-        confirmed = suspects if overflow else self._confirmed(suspects)
-        moving = set() if overflow else {name for name in self.moved() if name in confirmed}
-        left = {name: kind for name, kind in confirmed.items() if name not in moving}
-        found = Counter(left.values()) + overflow
+            if (kind := difference(both)) is not None:
+                suspects.add(product_id, kind)
+        judged = Judged(suspects.found) if suspects.overflow else self._judged(suspects.to_look_at())
+        found = Counter(judged.left.values()) + suspects.overflow
         return Pairing(
             counts["live"],
             counts["following"],
-            len(moving),
+            judged.moving,
             {kind: found[kind] for kind in DIFFERENCES},
-            dict(list(left.items())[:LISTED]),
+            dict(list(judged.left.items())[:LISTED]),
             tuple(sample.items),
+            judged.purged,
         )
 
     def _pairs(self, advance: Advance) -> Iterator[tuple[str, Both]]:
@@ -135,6 +171,15 @@ class Pairer:
             if not number % AT_ONCE:
                 advance(AT_ONCE)
             yield product_id, both
+
+    def _judged(self, suspects: Mapping[str, Difference]) -> Judged:
+        """What is left of suspects after a second look, and once the log was asked about them."""
+        confirmed = self._confirmed(suspects)
+        moving = _those(confirmed, self.moved)
+        left = {name: kind for name, kind in confirmed.items() if name not in moving}
+        forgotten = {name for name, kind in left.items() if kind == "forgotten"}
+        purged = forgotten - _those(forgotten, self.recent)
+        return Judged({name: kind for name, kind in left.items() if name not in purged}, len(moving), len(purged))
 
     def _confirmed(self, suspects: Mapping[str, Difference]) -> dict[str, Difference]:
         """Those that differ at a second, strong look, too."""
@@ -164,8 +209,15 @@ def difference(both: Both) -> Difference | None:
     live, following = is_live(both.live), is_live(both.following)
     if live != following:
         return "missing" if live else "extra"
-    if not live:
-        return None
+    return _of_live(both) if live else _of_deleted(both.live.complete, both.following.complete)
+
+
+def is_live(stored: Stored) -> bool:
+    """Whether searches find a product."""
+    return stored.complete is not None and not stored.complete.deleted
+
+
+def _of_live(both: Both) -> Difference | None:
     assert both.live.complete is not None
     assert both.following.complete is not None
     # Digests differ where one of them was built from whole products and the other one from changes.
@@ -175,9 +227,18 @@ def difference(both: Both) -> Difference | None:
     return "picture" if lost else None
 
 
-def is_live(stored: Stored) -> bool:
-    """Whether searches find a product."""
-    return stored.complete is not None and not stored.complete.deleted
+def _of_deleted(live: Order | None, following: Order | None) -> Difference | None:
+    """Of a product that neither of them shows; that the live one has forgotten a delete is no fault of the other."""
+    if live is None:
+        return None
+    if following is None:
+        return "forgotten"
+    return "delete" if live.version != following.version else None
+
+
+def _those(wanted: Collection[str], named: Callable[[], Iterable[str]]) -> set[str]:
+    """The wanted ones among the products that are named; nobody is asked about none."""
+    return {name for name in named() if name in wanted} if wanted else set()
 
 
 def _marked(found: Iterable[tuple[str, Stored]], side: int) -> Iterator[tuple[str, int, Stored]]:

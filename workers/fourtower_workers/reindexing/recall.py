@@ -9,7 +9,6 @@ import numpy as np
 from numpy.typing import NDArray
 
 from fourtower_search.index.product_index import ProductIndex
-from fourtower_search.index.scanning import slices
 
 Array = NDArray[np.float32]
 DEPTH = 10
@@ -82,12 +81,12 @@ class Best:
 def _searched(index: ProductIndex, queries: Array, depth: int) -> Array:
     """The exact scores of what a search finds [Q, depth]; an engine's own may be those of compressed vectors."""
     scores = np.full((len(queries), depth), -np.inf, dtype=np.float32)
-    for places in slices([str(place) for place in range(len(queries))], QUERIES_AT_ONCE):
-        some = [int(place) for place in places]
-        found = index.search(queries[some], limit=depth, with_vectors=True, timeout_s=TIMEOUT_S)
-        for place, hits in zip(some, found, strict=True):
-            vectors = [vector for hit in hits if (vector := hit.row.vector) is not None]
-            scores[place, : len(vectors)] = [float(queries[place] @ vector) for vector in vectors]
+    for start in range(0, len(queries), QUERIES_AT_ONCE):
+        some = queries[start : start + QUERIES_AT_ONCE]
+        found = index.search(some, limit=depth, with_vectors=True, timeout_s=TIMEOUT_S)
+        for place, (query, hits) in enumerate(zip(some, found, strict=True), start):
+            vectors = _vectors(hit.row.vector for hit in hits)
+            scores[place, : len(vectors)] = [float(query @ vector) for vector in vectors]
     return scores
 
 

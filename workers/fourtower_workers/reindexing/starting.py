@@ -13,7 +13,9 @@ from fourtower_search.errors import IndexMismatch, InvalidQuery
 from fourtower_search.index.generations import GenerationPlan, GenerationRecord, Generations
 from fourtower_search.index.life import Life, Seeding
 from fourtower_workers.reindexing.groups import group_of, next_group
+from fourtower_workers.reindexing.lag import places_of
 from fourtower_workers.reindexing.planning import Changes, differences, plan_next
+from fourtower_workers.reindexing.turns import Turn
 
 if TYPE_CHECKING:
     from fourtower_ingest.broker.admin import LogAdmin, TopicFacts
@@ -68,11 +70,24 @@ def begin(
         IndexMismatch: there is no index.
         TopicMismatch: the topic is missing, or the group of the live generation has committed nothing.
         BrokerRefused: somebody reads as the new generation's group already.
+        IndexUnavailable: another process changes generations all the time.
     """
-    live = generations.current(timeout_s=TIMEOUT_S)
-    if live is None:
-        raise IndexMismatch(f"There is no index {generations.alias} yet; make it with `fourtower bootstrap`.")
+    _live(generations)
     facts = _facts(admin, settings)
+    with Turn(generations, "`fourtower reindex start`"):
+        return _begun(generations, admin, settings, changes, facts, again=again)
+
+
+def _begun(
+    generations: Generations,
+    admin: LogAdmin,
+    settings: IngestSettings,
+    changes: Changes,
+    facts: TopicFacts,
+    *,
+    again: bool,
+) -> Begun:
+    live = _live(generations)
     plan = plan_next(live, changes, facts)
     records = generations.records(timeout_s=TIMEOUT_S)
     unfinished = _unfinished(records, live, plan, nothing_asked=changes == Changes())
@@ -81,13 +96,12 @@ def begin(
         unfinished = generations.create(plan, timeout_s=TIMEOUT_S)
     source, begun = live, unfinished
     if begun.life.seeding is None:
-        begun = _noted(generations, admin, settings, live, begun, whole_log=_is_whole(facts))
+        begun = _noted(generations, admin, settings, live, begun, whole_log=facts.compacted)
         resumed = False
     else:
         source = _source(records, begun, begun.life.seeding.source)
         resumed = True
-    assert begun.life.seeding is not None
-    _place(admin, begun.life.group, begun.life.seeding)
+    _place(admin, begun.life.group, places_of(begun))
     return Begun(begun, source, resumed)
 
 
@@ -147,9 +161,8 @@ def _noted(
     return record
 
 
-def _place(admin: LogAdmin, group: str, seeding: Seeding) -> None:
+def _place(admin: LogAdmin, group: str, wanted: Mapping[Partition, int]) -> None:
     """Have the group begin where it was noted, wherever it has not begun yet."""
-    wanted = {Partition(topic, number): at for topic, own in seeding.offsets.items() for number, at in own.items()}
     if wanted:
         begun = admin.committed(group)
         admin.commit(group, {partition: offset for partition, offset in wanted.items() if partition not in begun})
@@ -174,6 +187,13 @@ def _by_topic(offsets: Mapping[Partition, int]) -> dict[str, dict[int, int]]:
     return dict(found)
 
 
+def _live(generations: Generations) -> GenerationRecord:
+    live = generations.current(timeout_s=TIMEOUT_S)
+    if live is None:
+        raise IndexMismatch(f"There is no index {generations.alias} yet; make it with `fourtower bootstrap`.")
+    return live
+
+
 def _facts(admin: LogAdmin, settings: IngestSettings) -> TopicFacts:
     facts = admin.topic(settings.topics.updates)
     if facts is None:
@@ -182,11 +202,6 @@ def _facts(admin: LogAdmin, settings: IngestSettings) -> TopicFacts:
             "(FOURTOWER_TOPIC_UPDATES)."
         )
     return facts
-
-
-def _is_whole(facts: TopicFacts) -> bool:
-    """Whether the log still has the last event of every product."""
-    return facts.configs.get("cleanup.policy") == "compact"
 
 
 def _as_planned(record: GenerationRecord, plan: GenerationPlan) -> bool:

@@ -1,7 +1,8 @@
 """Makes a generation live, and the one before it again: what happens is recorded first, then the alias moves.
 
 The alias alone says what is live, and it moves in one step. A process that is killed before that step leaves a record
-that means nothing yet; one that is killed after it has nothing left to do. So both can be done again at any time.
+that means nothing yet; one that is killed after it has nothing left to do. So both can be done again at any time. Of
+several processes that want to change something at once, one does after the other.
 """
 
 from __future__ import annotations
@@ -13,6 +14,7 @@ from typing import Any
 from fourtower_search.errors import IndexMismatch, InvalidQuery
 from fourtower_search.index.generations import GenerationRecord, Generations, find
 from fourtower_workers.reindexing.lag import Position
+from fourtower_workers.reindexing.turns import Turn
 
 TIMEOUT_S = 60.0
 
@@ -114,15 +116,11 @@ def switch(generations: Generations, number: int, *, now: datetime) -> Move:
 
     Raises:
         InvalidQuery: there is no such generation.
+        IndexUnavailable: another process changes generations all the time.
     """
-    live = generations.current(timeout_s=TIMEOUT_S)
-    record = find(generations.records(timeout_s=TIMEOUT_S), number, generations.alias)
-    if live is not None and live.generation == number:
-        return Move(live, live.life.previous, moved=False)
-    previous = 0 if live is None else live.generation
-    record = amend_life(generations, record, previous=previous, switched_at=now)
-    generations.point(number, timeout_s=TIMEOUT_S)
-    return Move(record, previous, moved=True)
+    find(generations.records(timeout_s=TIMEOUT_S), number, generations.alias)
+    with Turn(generations, f"`fourtower reindex switch {number}`") as turn:
+        return _moved(generations, number, turn, now)
 
 
 def before_of(generations: Generations) -> GenerationRecord:
@@ -154,8 +152,11 @@ def rollback(generations: Generations, *, now: datetime) -> Move:
 
     Raises:
         IndexMismatch: there is none, or not any more.
+        IndexUnavailable: another process changes generations all the time.
     """
-    return switch(generations, before_of(generations).generation, now=now)
+    before_of(generations)
+    with Turn(generations, "`fourtower reindex rollback`") as turn:
+        return _moved(generations, before_of(generations).generation, turn, now)
 
 
 def amend_life(generations: Generations, record: GenerationRecord, **changes: Any) -> GenerationRecord:
@@ -164,6 +165,18 @@ def amend_life(generations: Generations, record: GenerationRecord, **changes: An
     amended = record.model_copy(update={"life": life})
     generations.amend(amended, timeout_s=TIMEOUT_S)
     return amended
+
+
+def _moved(generations: Generations, number: int, turn: Turn, now: datetime) -> Move:
+    live = generations.current(timeout_s=TIMEOUT_S)
+    record = find(generations.records(timeout_s=TIMEOUT_S), number, generations.alias)
+    if live is not None and live.generation == number:
+        return Move(live, live.life.previous, moved=False)
+    previous = 0 if live is None else live.generation
+    record = amend_life(generations, record, previous=previous, switched_at=now)
+    turn.check()
+    generations.point(number, timeout_s=TIMEOUT_S)
+    return Move(record, previous, moved=True)
 
 
 def _check_verified(record: GenerationRecord, max_age: timedelta, now: datetime) -> None:

@@ -8,7 +8,8 @@ from dataclasses import dataclass, field
 from datetime import datetime
 from typing import Literal
 
-from fourtower_ingest.log import Partition, Record
+from fourtower_ingest.log import Partition
+from fourtower_ingest.replaying import product_of
 from fourtower_search.index.generations import GenerationRecord
 from fourtower_search.index.life import Verification
 from fourtower_search.index.product_index import ProductIndex
@@ -97,6 +98,7 @@ class Verifier:
         positions: where the groups of the live generation and of this one stand.
         read: reads the log.
         topics: that are read.
+        recent: the products of which the log has had a record for as long as it keeps deletes.
         reconciled: compares the log with the generation that is verified.
         relevance: compares both on judged queries; None: there are none.
         bars: opens progress bars.
@@ -110,6 +112,7 @@ class Verifier:
     positions: Callable[[], tuple[Position, Position]]
     read: Reader
     topics: tuple[str, ...]
+    recent: Callable[[], Iterable[str]]
     reconciled: Callable[[], Report]
     relevance: Callable[[], Relevance] | None
     bars: Bars
@@ -156,6 +159,7 @@ class Verifier:
             self.live,
             self.following,
             moved=lambda: products_since(self.read, self.topics, since),
+            recent=self.recent,
             sample=self.thresholds.sample,
             seed=self.thresholds.seed,
             moment_s=self.moment_s,
@@ -179,7 +183,7 @@ def products_since(read: Reader, topics: Iterable[str], since: Mapping[Partition
     """The products of all records from some offsets up to now."""
     for topic in topics:
         start = {partition: offset for partition, offset in since.items() if partition.topic == topic}
-        yield from (_product(record) for record in read(topic, start=start))
+        yield from map(product_of, read(topic, start=start))
 
 
 def paired_figures(pairing: Pairing, thresholds: Thresholds) -> Iterator[Figure]:
@@ -187,6 +191,8 @@ def paired_figures(pairing: Pairing, thresholds: Thresholds) -> Iterator[Figure]
     yield Figure("products", pairing.following, pairing.live)
     if pairing.moving:
         yield Figure("being changed", pairing.moving)
+    if pairing.purged:
+        yield Figure("old deletes forgotten", pairing.purged)
     most, differing, pictures = thresholds.differing, pairing.differing, pairing.found["picture"]
     kinds = ", ".join(f"{count:,} {kind}" for kind, count in pairing.found.items() if count and kind != "picture")
     yield Figure(
@@ -232,7 +238,3 @@ def _too_many(count: int, most: int, what: str) -> str:
     if count <= most:
         return ""
     return f"{count:,} {what}; {'none' if not most else f'{most:,} at most'} may (--differing)."
-
-
-def _product(record: Record) -> str:
-    return (record.key or b"").decode("utf-8", "replace")

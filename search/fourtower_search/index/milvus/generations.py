@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from fourtower_search.errors import IndexMismatch, SearchError
+from fourtower_search.index.claims import Claim, parse_claim
 from fourtower_search.index.deadline import Deadline
 from fourtower_search.index.generations import (
     GenerationPlan,
@@ -106,6 +107,22 @@ class MilvusGenerations:
         self._connection.call("drop_collection", doing, deadline, collection_name=record.collection)
         self._save(record.model_copy(update={"dropped": True}), deadline)
 
+    def announce(self, claim: Claim, *, timeout_s: float) -> None:
+        """Say that a process is about to change something: a row beside the records, below their numbers."""
+        self._put(-claim.token, claim.model_dump_json(), f"announce {claim.who}", Deadline(timeout_s))
+
+    def announced(self, *, timeout_s: float) -> list[Claim]:
+        """All claims."""
+        found = self._stored("generation < 0", "read who changes its generations", Deadline(timeout_s))
+        return [parse_claim(text, self._shown) for text in found]
+
+    def withdraw(self, token: int, *, timeout_s: float) -> None:
+        """Forget a claim."""
+        where = f"generation == {-token}"
+        self._connection.call(
+            "delete", "withdraw a claim", Deadline(timeout_s), collection_name=self._side, filter=where
+        )
+
     def close(self) -> None:
         """Close the connection."""
         self._connection.close()
@@ -133,22 +150,32 @@ class MilvusGenerations:
         """Every record, those of dropped generations too."""
         if not exists(self._connection, self._side, deadline):
             return []
+        found = self._stored("generation >= 0", "read its generations", deadline)
+        return [parse_record(text, self._shown) for text in found]
+
+    def _save(self, record: GenerationRecord, deadline: Deadline) -> None:
+        self._put(record.generation, record.model_dump_json(), f"record generation {record.generation}", deadline)
+
+    @property
+    def _shown(self) -> str:
+        return f"{self._connection.address.shown} ({self._side})"
+
+    def _stored(self, where: str, doing: str, deadline: Deadline) -> list[str]:
+        """Texts of the side collection, as they are now."""
         found = self._connection.call(
             "query",
-            "read its generations",
+            doing,
             deadline,
             collection_name=self._side,
-            filter="generation >= 0",
+            filter=where,
             output_fields=["record"],
             limit=PAGE,
             consistency_level="Strong",
         )
-        where = f"{self._connection.address.shown} ({self._side})"
-        return [parse_record(entity["record"], where) for entity in found]
+        return [entity["record"] for entity in found]
 
-    def _save(self, record: GenerationRecord, deadline: Deadline) -> None:
-        row = {"generation": record.generation, "record": record.model_dump_json(), "vector": [0.0, 0.0]}
-        doing = f"record generation {record.generation}"
+    def _put(self, number: int, text: str, doing: str, deadline: Deadline) -> None:
+        row = {"generation": number, "record": text, "vector": [0.0, 0.0]}
         self._connection.call("upsert", doing, deadline, collection_name=self._side, data=[row])
 
     def _ensure_records(self, deadline: Deadline) -> None:
