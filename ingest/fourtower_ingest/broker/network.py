@@ -74,12 +74,19 @@ class _Connections(KafkaConnectionManager):  # type: ignore[misc]
 
     last_failure: Exception | None = None
 
+    def __init__(self, *arguments: Any, **options: Any) -> None:
+        super().__init__(*arguments, **options)
+        self._noted: dict[Any, Any] = {}
+        """The connection to each broker whose end is waited for."""
+
     def get_connection(self, node_id: Any, **options: Any) -> Any:
         """A connection to a broker, which may still be under way."""
         if isinstance(self.last_failure, CREDENTIALS):
             raise self.last_failure
         connection = super().get_connection(node_id, **options)
-        connection.init_future.add_errback(self._note)
+        if connection is not self._noted.get(node_id):  # it is asked for again and again while it is under way
+            self._noted[node_id] = connection
+            connection.init_future.add_errback(self._note)
         return connection
 
     def _note(self, error: Exception) -> None:

@@ -57,11 +57,15 @@ class CarefulSender(Sender):  # type: ignore[misc]
         super().run_once()
 
     def _maybe_send_pending_request(self) -> bool:
-        """Ask for an id or an epoch only where somebody is connected; the client would not come back before."""
+        """Ask for an id or an epoch only where somebody is connected; the client would not come back before.
+
+        Where nobody is, there is nothing to do but to wait a moment; the client would try again without a pause.
+        """
         node = self._client.least_loaded_node()
         if node is not None and self._client.is_ready(node):
             return bool(super()._maybe_send_pending_request())
         self._client.maybe_connect(node)
+        self._client.poll(timeout_ms=self.config["retry_backoff_ms"])
         return False
 
 
