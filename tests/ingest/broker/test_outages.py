@@ -6,6 +6,8 @@ import time
 from contextlib import contextmanager
 
 import pytest
+from kafka.net.manager import KafkaConnectionManager
+from tests.faults.proxy import Proxy
 from tests.ingest.broker.members import Member, publish, until
 from tests.services.kafka import KafkaBroker, require_kafka
 
@@ -98,6 +100,36 @@ def _written(producer, topic):
         return producer.send(topic, key=b"a", value=b"1").result(40).offset >= 0
     except BrokerUnavailable:
         return False
+
+
+def test_a_producer_whose_broker_is_a_black_hole_waits_and_does_not_spin(tmp_path, monkeypatch):
+    require_kafka()
+    far = KafkaBroker(tmp_path)
+    proxy = Proxy(far.relayed_port)
+    far.relay_port = proxy.port
+    far.start()
+    settings = far.settings(request_timeout_s=2).model_copy(update={"bootstrap": f"127.0.0.1:{proxy.port}"})
+    asked, get = [], KafkaConnectionManager.get_connection
+    try:
+        with LogAdmin(far.settings()) as admin:
+            admin.create("t", partitions=1, replication=1, configs={})
+        monkeypatch.setattr(
+            KafkaConnectionManager, "get_connection", lambda *way, **how: asked.append(way) or get(*way, **how)
+        )
+        with LogProducer(settings, delivery_s=30) as producer:
+            assert producer.send("t", key=b"a", value=b"1").result(20).offset == 0
+            proxy.behave(silent=True)
+            asked.clear()
+            sent = []
+            for number in range(80):
+                sent.append(producer.send("t", key=b"a", value=b"%d" % number))
+                time.sleep(0.1)  # not for something to happen: this is the time in which little may
+            assert len(asked) < 800, f"the connection was asked for {len(asked)} times"
+            proxy.heal()
+            assert max(each.result(40).offset for each in sent) >= 80
+    finally:
+        proxy.close()
+        far.stop()
 
 
 def test_a_commit_meets_a_restarting_broker_and_arrives_later(broker, kafka, admin, new_topic, group):
