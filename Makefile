@@ -8,7 +8,7 @@ READY := .venv/.ready
 SERVICES := .services/.ready
 ARGS ?=
 
-.PHONY: help setup services demo test test-long check format stack stack-stop faults soak mutations train-demo experiment bench-encode bench-ingest bench-search bench-service serve wheel clean
+.PHONY: help setup services demo test test-long check format helm-check stack stack-stop faults soak mutations train-demo experiment bench-encode bench-ingest bench-search bench-service serve wheel clean
 
 help: ## Show this list
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-14s %s\n", $$1, $$2 }' Makefile
@@ -49,6 +49,10 @@ check: $(READY) ## Lint, formatting, types, direction of imports, and the comman
 	$(BIN)/mypy benchmarks
 	$(BIN)/lint-imports
 	$(BIN)/pytest -q tests/test_readme.py
+
+helm-check: $(READY) ## Lint the Helm chart, render it in every way, and check what comes out (builds helm first)
+	@scripts/helm >/dev/null
+	$(BIN)/pytest -n 2 --dist loadfile tests/helm $(ARGS)
 
 format: $(READY) ## Format the code and mend what the linter can mend
 	$(BIN)/ruff check --fix .
