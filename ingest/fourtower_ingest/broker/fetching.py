@@ -3,12 +3,15 @@
 The client's own fetcher raises once when a batch is damaged or of an unknown codec; if the partition is paused at that
 moment it forgets the error, and afterwards it either spins or reads on behind an iterator that is spent. So the error
 is caught where it is known which partition it is about, and that partition is never fetched again until its owner
-changes. This leans on the inside of a client that is pinned to its minor version; tests hold it in place.
+changes. While a heartbeat is overdue, the client polls without a pause, and each time leaves something behind at the
+request that is under way. This leans on the inside of a client that is pinned to its minor version; tests hold it in
+place.
 """
 
 from __future__ import annotations
 
 import logging
+import time
 from collections.abc import Iterable, Mapping
 from typing import Any, NamedTuple
 
@@ -18,6 +21,8 @@ from kafka.structs import OffsetAndMetadata, TopicPartition
 
 log = logging.getLogger(__name__)
 
+OVERDUE_PAUSE_S = 0.02
+"""Between two looks while the coordinator is late."""
 MOST_FETCH_BYTES = 16 * 2**20
 """Of one answer, unless a single record is larger."""
 _ABOUT_DATA = (errors.CorruptRecordError, errors.UnsupportedCodecError, RecordTooLargeError)
@@ -76,6 +81,12 @@ class CarefulConsumer(KafkaConsumer):  # type: ignore[misc]
         self._fetcher = CarefulFetcher(self._client, self._subscription, metrics=None, **self.config)
         self.acknowledged: dict[TopicPartition, int] = {}
         """The highest offset of each partition whose commit the broker has acknowledged."""
+
+    def _poll_once(self, timer: Any, max_records: int, update_offsets: bool = True) -> Any:
+        records = super()._poll_once(timer, max_records, update_offsets=update_offsets)
+        if not records and self._coordinator.time_to_next_poll() <= 0 and not timer.expired:
+            time.sleep(OVERDUE_PAUSE_S)
+        return records
 
     @property
     def damaged(self) -> dict[TopicPartition, Damage]:

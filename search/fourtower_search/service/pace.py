@@ -9,7 +9,7 @@ from statistics import median
 SEARCH = "search"
 """The kind of what is answered in batches."""
 REMEMBERED = 65
-NEWEST = 0.3
+NEWEST = 0.2
 """The share that the latest run has in what a run is expected to take."""
 PATIENCE = 4.0
 """While more comes than can be answered: in how many times the unloaded time a search is answered, or refused."""

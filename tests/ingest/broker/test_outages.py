@@ -6,6 +6,7 @@ import time
 from contextlib import contextmanager
 
 import pytest
+from kafka.consumer.fetcher import Fetcher
 from kafka.net.manager import KafkaConnectionManager
 from tests.faults.proxy import Proxy
 from tests.ingest.broker.members import Member, publish, until
@@ -100,6 +101,20 @@ def _written(producer, topic):
         return producer.send(topic, key=b"a", value=b"1").result(40).offset >= 0
     except BrokerUnavailable:
         return False
+
+
+def test_a_consumer_whose_coordinator_is_late_waits_and_does_not_spin(broker, kafka, new_topic, group, monkeypatch):
+    topic = new_topic()
+    publish(kafka, topic, "abc")
+    consumer = reading(kafka, topic, group, 3)
+    looks, look = [], Fetcher.fetch_records
+    monkeypatch.setattr(Fetcher, "fetch_records", lambda *way, **how: looks.append(1) or look(*way, **how))
+    with frozen(broker):
+        end = time.monotonic() + 8  # heartbeats come every three seconds
+        while time.monotonic() < end:
+            polled(consumer, 0.05)
+    assert len(looks) < 8 * 100, f"it looked {len(looks)} times"
+    consumer.close(1)
 
 
 def test_a_producer_whose_broker_is_a_black_hole_waits_and_does_not_spin(tmp_path, monkeypatch):
