@@ -8,7 +8,7 @@ READY := .venv/.ready
 SERVICES := .services/.ready
 ARGS ?=
 
-.PHONY: help setup services demo test test-long check format helm-check stack stack-stop faults soak mutations train-demo experiment bench-encode bench-ingest bench-search bench-service serve wheel clean
+.PHONY: help setup services demo test test-long check format helm-check cluster-check stack stack-stop faults soak mutations train-demo experiment bench-encode bench-ingest bench-search bench-service serve wheel clean
 
 help: ## Show this list
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-14s %s\n", $$1, $$2 }' Makefile
@@ -53,6 +53,10 @@ check: $(READY) ## Lint, formatting, types, direction of imports, and the comman
 helm-check: $(READY) ## Lint the Helm chart, render it in every way, and check what comes out (builds helm first)
 	@scripts/helm >/dev/null
 	$(BIN)/pytest -n 2 --dist loadfile tests/helm $(ARGS)
+
+cluster-check: $(READY) $(SERVICES) ## Hold the chart to a real API server, build the images' stages, run the containers (root; long)
+	scripts/helm >/dev/null && scripts/kubernetes build
+	$(BIN)/pytest -m "long or not long" tests/cluster tests/helm/images tests/helm/containers $(ARGS)
 
 format: $(READY) ## Format the code and mend what the linter can mend
 	$(BIN)/ruff check --fix .

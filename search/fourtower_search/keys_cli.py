@@ -61,6 +61,8 @@ def create(
 ) -> None:
     """Make a key and print it, this once.
 
+    The key alone goes to stdout, so that it can be handed on; the file keeps its hash.
+
     \b
     Example:
       fourtower keys create shop --scope search --scope embed --expires 90d
@@ -87,6 +89,8 @@ def list_keys(
 ) -> None:
     """Show the keys of a file, without what they are recognised by.
 
+    Ended and revoked ones are listed, too; `--json` is for programs.
+
     \b
     Example:
       fourtower keys list --file keys.json
@@ -109,6 +113,8 @@ def revoke(
     file: File = KEYS,
 ) -> None:
     """End a key now; it stays in the list.
+
+    A running service refuses it within a second; it can't be made valid again.
 
     \b
     Example:

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import inspect
 import os
+import signal
 import sys
 from importlib import import_module
 from typing import Annotated, Any, NamedTuple
@@ -49,7 +50,7 @@ COMMANDS: dict[str, Entry] = {
     ),
     "search": Entry("fourtower_search.search_cli:search", "Find products by words, photos, or both."),
     "serve": Entry("fourtower_workers.serve_cli:serve", "Answer searches over HTTP, and show a page to search from."),
-    "keys": Entry("fourtower_search.keys_cli:app", "Create, list and revoke the API keys of the service."),
+    "keys": Entry("fourtower_search.keys_cli:app", "Make, list and revoke the API keys of the service."),
     "train": Entry("fourtower_encoders.train_cli:train", "Train the towers on a data folder."),
     "evaluate": Entry(
         "fourtower_search.evaluate_cli:evaluate",
@@ -151,6 +152,8 @@ def fourtower(
 
 def main() -> None:
     """Run the command line and exit; what went wrong is one sentence on stderr."""
+    if os.getpid() == 1:  # of a container: the kernel ends it for no signal that it does not handle
+        signal.signal(signal.SIGTERM, lambda *_: sys.exit(128 + signal.SIGTERM))
     try:
         typer.main.get_command(app)(prog_name="fourtower")
     except (EncoderError, IngestError, SearchError, OSError) as error:
