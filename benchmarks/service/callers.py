@@ -70,16 +70,21 @@ def one_after_another(port: int, asked: Sequence[Body], *, clients: int, seconds
     return _together(call, port, clients, seconds)
 
 
-def by_plan(port: int, asked: Sequence[Body], *, per_s: float, callers: int, seconds: float) -> Seen:
-    """So many questions per second, evenly spread, by whoever is free; times count from when each was due."""
+def by_plan(port: int, asked: Sequence[Body], *, per_s: float, callers: int, seconds: float, settle_s: float) -> Seen:
+    """So many questions per second, evenly spread, by whoever is free; times count from when each was due.
+
+    Those of the first `settle_s` don't count: in that time the queue fills, once.
+    """
     turn, began = itertools.count(), time.perf_counter()
 
     def call(caller: Caller, seen: Seen) -> None:
-        while (due := began + (number := next(turn)) / per_s) < began + seconds:
+        while (due := began + (number := next(turn)) / per_s) < began + settle_s + seconds:
             time.sleep(max(0.0, due - time.perf_counter()))
-            seen.late_s.append(time.perf_counter() - due)
+            late = time.perf_counter() - due
             status = caller.ask(asked[number % len(asked)])
-            _note(seen, status, time.perf_counter() - due)
+            if due >= began + settle_s:
+                seen.late_s.append(late)
+                _note(seen, status, time.perf_counter() - due)
 
     return _together(call, port, callers, seconds)
 

@@ -77,7 +77,12 @@ class Sides:
     def overload(self, per_s: float) -> Found:
         """Ask the service more than it can answer."""
         settings = self._settings
-        order = {"per_s": per_s, "callers": settings.callers, "seconds": settings.overload_s}
+        order = {
+            "per_s": per_s,
+            "callers": settings.callers,
+            "seconds": settings.overload_s,
+            "settle_s": settings.settle_s,
+        }
         return self._callers.tell(port=self._ports["service"], kind="text", **order)
 
     def _started(self, role: str, core: int, **facts: Any) -> Side:

@@ -27,8 +27,12 @@ class Settings(Frozen):
     overload: float = 4.0
     """How many times more is asked than the service can answer."""
     overload_s: float = 15.0
+    settle_s: float = 2.0
+    """Of overload before it counts, in which the queue fills, once."""
     callers: int = 128
     """Connections of those who ask too much."""
 
 
-QUICK = Settings(products=60, queries=12, rounds=1, seconds=0.4, clients=(1, 4), overload_s=1.0, callers=32)
+QUICK = Settings(
+    products=60, queries=12, rounds=1, seconds=0.4, clients=(1, 4), overload_s=1.0, settle_s=0.5, callers=32
+)
