@@ -110,7 +110,7 @@ class Stand:
             thread.start()
 
     def _serve(self, connection):
-        with suppress(OSError), connection:
+        with suppress(OSError, ValueError), connection:  # whoever calls may hang up at any moment, and in any state
             connection.settimeout(30)
             if self._tls:
                 connection = self._tls.wrap_socket(connection, server_side=True)
