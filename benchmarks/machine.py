@@ -10,10 +10,22 @@ from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
 from typing import Any
 
+import typer
+
 from fourtower_encoders.runtimes import usable_cores
 
 RESULTS = Path(__file__).parent / "results"
 _LIBRARIES = ("torch", "onnxruntime", "pillow", "numpy")
+
+
+def refuse_quick_results(*, quick: bool, docs: bool, out: Path) -> None:
+    """What a quick run gives must not pass for a result.
+
+    Raises:
+        BadParameter: it would.
+    """
+    if quick and (docs or out == RESULTS):
+        raise typer.BadParameter("--quick gives no result worth keeping: pass --out FOLDER, and no --write-docs.")
 
 
 def describe_machine() -> dict[str, Any]:

@@ -13,7 +13,7 @@ from rich.console import Console
 from benchmarks.encode.measure import TARGETS, Finding, measure, usable_gpu
 from benchmarks.encode.report import terminal_table, write_docs
 from benchmarks.encode.settings import QUICK, Settings
-from benchmarks.machine import RESULTS, write_result
+from benchmarks.machine import RESULTS, refuse_quick_results, write_result
 
 app = typer.Typer(add_completion=False)
 
@@ -32,8 +32,7 @@ def encode(
     Example:
       python -m benchmarks.encode --write-docs
     """
-    if quick and (docs or out == RESULTS):
-        raise typer.BadParameter("--quick gives no result worth keeping: pass --out FOLDER, and no --write-docs.")
+    refuse_quick_results(quick=quick, docs=docs, out=out)
     settings = QUICK if quick else Settings()
     findings = _measure_all(settings)
     result = write_result(

@@ -15,7 +15,7 @@ from benchmarks.ingest.measure import AT_MOST, TARGETS, Finding, measure
 from benchmarks.ingest.picture import draw
 from benchmarks.ingest.report import write_docs
 from benchmarks.ingest.settings import QUICK, Settings
-from benchmarks.machine import RESULTS, rounded, write_result
+from benchmarks.machine import RESULTS, refuse_quick_results, rounded, write_result
 from benchmarks.pages import terminal_table
 
 app = typer.Typer(add_completion=False)
@@ -39,8 +39,7 @@ def ingest(
     Example:
       python -m benchmarks.ingest --write-docs
     """
-    if quick and (docs or out == RESULTS):
-        raise typer.BadParameter("--quick gives no result worth keeping: pass --out FOLDER, and no --write-docs.")
+    refuse_quick_results(quick=quick, docs=docs, out=out)
     changes = {name: value for name, value in {"milvus": milvus, "rounds": rounds}.items() if value is not None}
     settings = (QUICK if quick else Settings()).model_copy(update=changes)
     words = [f"--{name} {value}" for name, value in changes.items()] + ["--write-docs"] * docs

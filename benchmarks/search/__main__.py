@@ -9,7 +9,7 @@ from typing import Annotated, Any
 import typer
 from rich.console import Console
 
-from benchmarks.machine import RESULTS, rounded, write_result
+from benchmarks.machine import RESULTS, refuse_quick_results, rounded, write_result
 from benchmarks.pages import terminal_table
 from benchmarks.search.measure import AT_MOST, TARGETS, Finding, measure
 from benchmarks.search.picture import draw
@@ -39,8 +39,7 @@ def search(
     Example:
       python -m benchmarks.search --rows 10000 --rows 100000 --rows 300000 --write-docs
     """
-    if quick and (docs or out == RESULTS):
-        raise typer.BadParameter("--quick gives no result worth keeping: pass --out FOLDER, and no --write-docs.")
+    refuse_quick_results(quick=quick, docs=docs, out=out)
     settings = QUICK if quick else Settings()
     if rows:
         settings = settings.model_copy(update={"sizes": tuple(sorted(rows))})

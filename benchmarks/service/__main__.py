@@ -10,7 +10,7 @@ from typing import Annotated, Any
 import typer
 from rich.console import Console
 
-from benchmarks.machine import RESULTS, rounded, write_result
+from benchmarks.machine import RESULTS, refuse_quick_results, rounded, write_result
 from benchmarks.pages import terminal_table
 from benchmarks.service.measure import AT_MOST, TARGETS, figures, measure
 from benchmarks.service.picture import draw
@@ -34,8 +34,7 @@ def service(
     Example:
       python -m benchmarks.service --write-docs
     """
-    if quick and (docs or out == RESULTS):
-        raise typer.BadParameter("--quick gives no result worth keeping: pass --out FOLDER, and no --write-docs.")
+    refuse_quick_results(quick=quick, docs=docs, out=out)
     settings = QUICK if quick else Settings()
     result = _measured(settings, "make bench-service" + (' ARGS="--write-docs"' if docs else ""), out)
     if docs:

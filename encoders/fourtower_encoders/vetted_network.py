@@ -58,11 +58,10 @@ class Deadline:
         return left if timeout_s is None else min(timeout_s, left)
 
 
-class VettedNetwork(httpcore.NetworkBackend):
-    """Makes httpcore's connections."""
+class BoundedNetwork(httpcore.NetworkBackend):
+    """Makes httpcore's connections; unlike its own, it also bounds how long a name is looked up."""
 
-    def __init__(self, policy: FetchPolicy, deadline: Deadline, resolver: Resolver = resolve) -> None:
-        self._policy = policy
+    def __init__(self, deadline: Deadline, resolver: Resolver = resolve) -> None:
         self._deadline = deadline
         self._resolver = resolver
         self._plain = httpcore.SyncBackend()
@@ -75,9 +74,9 @@ class VettedNetwork(httpcore.NetworkBackend):
         local_address: str | None = None,
         socket_options: Iterable[httpcore.SOCKET_OPTION] | None = None,
     ) -> httpcore.NetworkStream:
-        """Connect to the first of the host's addresses that answers, if all of them are allowed."""
+        """Connect to the first of the host's addresses that answers."""
         failure: Exception = httpcore.ConnectError("the name has no address")
-        for address in self._vetted(host, port, timeout):
+        for address in self._addresses(host, port, timeout):
             cap = self._deadline.cap(timeout, httpcore.ConnectTimeout)
             try:
                 stream = self._plain.connect_tcp(address, port, cap, local_address, socket_options)
@@ -87,14 +86,25 @@ class VettedNetwork(httpcore.NetworkBackend):
                 return BoundedStream(stream, self._deadline)
         raise failure
 
-    def _vetted(self, host: str, port: int, timeout: float | None) -> list[str]:
+    def _addresses(self, host: str, port: int, timeout: float | None) -> list[str]:
         cap = self._deadline.cap(timeout, httpcore.ConnectTimeout)
         try:
-            addresses = in_time(lambda: self._resolver(host, port), cap)
+            return in_time(lambda: self._resolver(host, port), cap)
         except TimeoutError as error:
             raise httpcore.ConnectTimeout("the name was not resolved in time") from error
         except (OSError, UnicodeError) as error:
             raise httpcore.ConnectError("the name can't be resolved") from error
+
+
+class VettedNetwork(BoundedNetwork):
+    """Connects to a host only if all of its addresses are allowed."""
+
+    def __init__(self, policy: FetchPolicy, deadline: Deadline, resolver: Resolver = resolve) -> None:
+        super().__init__(deadline, resolver)
+        self._policy = policy
+
+    def _addresses(self, host: str, port: int, timeout: float | None) -> list[str]:
+        addresses = super()._addresses(host, port, timeout)
         ranges = self._policy.private_ranges(host)
         if not all(is_allowed(address, ranges) for address in addresses):
             raise ImageRejected(

@@ -16,12 +16,12 @@ import httpcore
 
 from fourtower_encoders.connections import Connections
 from fourtower_encoders.errors import EncoderError
-from fourtower_encoders.vetted_network import Deadline
+from fourtower_encoders.vetted_network import BoundedNetwork, Deadline
 from fourtower_search.errors import IndexMismatch, IndexUnavailable, InvalidQuery, SearchError
 from fourtower_search.remote.address import Address
 from fourtower_search.remote.answers import Answer, Refusal, read_json, refuse, unpacked
 from fourtower_search.remote.multipart import Content
-from fourtower_search.remote.network import Network, tls_context
+from fourtower_search.remote.tls import tls_context
 from fourtower_search.serving import CLOSED
 
 CONNECT_S = 5.0
@@ -48,7 +48,7 @@ class Exchange:
         self._headers = _headers(address, api_key)
         self._deadline = Deadline()
         self._tls = tls_context(ca_file) if address.scheme == "https" else None
-        self._network = Network(self._deadline)
+        self._network = BoundedNetwork(self._deadline)
         self._connections = Connections(self._connection, most=MOST_CONNECTIONS)
         self._closed = False
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from importlib.metadata import version
-from typing import Annotated, Any, Literal
+from typing import Annotated, Any, Literal, TypeVar
 
 from fastapi import APIRouter, Depends, Query
 from pydantic import BaseModel, ConfigDict, Field
@@ -25,7 +25,7 @@ from fourtower_search.service.answers import (
     SearchAnswer,
     StatsAnswer,
 )
-from fourtower_search.service.bodies import CountBody, LookupBody, ScanBody, read_body
+from fourtower_search.service.bodies import Body, CountBody, LookupBody, ScanBody, read_body
 from fourtower_search.service.describing import answers, takes
 from fourtower_search.service.detectors import GROUP as DETECTORS
 from fourtower_search.service.examples import COUNTS, LOOKUPS, SCANS
@@ -40,6 +40,7 @@ from fourtower_search.wire.results import page_form, product_form, result_form
 routes = APIRouter(route_class=ServiceRoute, tags=["products"])
 Searcher = Annotated[ApiKey | None, Depends(allowed("search"))]
 Admin = Annotated[ApiKey | None, Depends(allowed("admin"))]
+_Kind = TypeVar("_Kind", bound=Body)
 
 
 class SimilarOptions(BaseModel):
@@ -96,9 +97,7 @@ async def product(request: Request, product_id: str, key: Searcher) -> Response:
 )
 async def lookup(request: Request, key: Searcher) -> Response:
     """Those of some products that exist, in the order in which they were asked for."""
-    service = service_of(request)
-    async with service.posted(request) as posted:
-        body = read_body(LookupBody, posted.data)
+    service, body = service_of(request), await _body(request, LookupBody)
     if len(body.ids) > service.settings.max_batch:
         raise InvalidQuery(f"There are {len(body.ids):,} ids; {service.settings.max_batch:,} are allowed.")
     return answer(request, await _looked_up(request, body.ids, key))
@@ -112,9 +111,7 @@ async def lookup(request: Request, key: Searcher) -> Response:
 )
 async def count(request: Request, key: Searcher) -> Response:
     """How many products there are, or fulfil a filter."""
-    service = service_of(request)
-    async with service.posted(request) as posted:
-        body = read_body(CountBody, posted.data)
+    service, body = service_of(request), await _body(request, CountBody)
 
     def counted(client: SearchClient, left_s: float) -> dict[str, Any]:
         return {"count": client.count(body.where, timeout_s=left_s), "generation": client.generation}
@@ -130,9 +127,7 @@ async def count(request: Request, key: Searcher) -> Response:
 )
 async def scan(request: Request, key: Searcher) -> Response:
     """Products by ascending id; to read all, send the last id as `after` until `more` is false."""
-    service = service_of(request)
-    async with service.posted(request) as posted:
-        body = read_body(ScanBody, posted.data)
+    service, body = service_of(request), await _body(request, ScanBody)
 
     def scanned(client: SearchClient, left_s: float) -> dict[str, Any]:
         return page_form(client.page(body.where, after=body.after, limit=body.limit, timeout_s=left_s))
@@ -165,6 +160,11 @@ async def stats(request: Request, key: Admin) -> Response:
     busy = {name: getattr(load, name) for name in ("waiting", "running", "batches", "batch_items", "turned_away")}
     memory = None if cache is None else {"hits": cache[0], "misses": cache[1]}
     return answer(request, {**form, **busy, "cache": memory, "version": version("fourtower")})
+
+
+async def _body(request: Request, kind: type[_Kind]) -> _Kind:
+    async with service_of(request).posted(request) as posted:
+        return read_body(kind, posted.data)
 
 
 async def _looked_up(request: Request, ids: Any, key: ApiKey | None) -> dict[str, Any]:

@@ -21,6 +21,7 @@ from fourtower_search.results import SearchResult
 from fourtower_search.service.access import Access
 from fourtower_search.service.admission import Admission
 from fourtower_search.service.callers import while_connected
+from fourtower_search.service.fetchers import Fetchers
 from fourtower_search.service.keys import ApiKey
 from fourtower_search.service.metrics import ServiceMetrics
 from fourtower_search.service.settings import ServiceSettings
@@ -40,6 +41,7 @@ class Service:
         """Take the client of a host, or none: then `opened` opens one."""
         self.settings, self.access = settings, access
         self.metrics = ServiceMetrics()
+        self.fetchers = Fetchers(settings)
         self.failure: Exception | None = None
         """Why the index can't be opened, and never will as things are."""
         self._client, self._admission = client, None if client is None else self._queue(client)
@@ -130,12 +132,13 @@ class Service:
         admission, self._admission = self._admission, None
         if admission is not None:
             await asyncio.to_thread(admission.close, self.settings.grace_s)
+        self.fetchers.close()
 
     async def _open(self, stack: ExitStack, ended: threading.Event, failed: Callable[[], None]) -> None:
         wait_s = RETRY_S
         while self._client is None:
             try:
-                client = await asyncio.to_thread(partial(open_client, self.settings, stack, ended))
+                client = await asyncio.to_thread(partial(open_client, self.settings, self.fetchers, stack, ended))
                 self._admission, self._client = self._queue(client), client
                 log.info("The index %s is open; searches are answered.", self.settings.index)
             except IndexUnavailable as error:
@@ -175,22 +178,12 @@ def service_of(request: Request) -> Service:
     return service
 
 
-def open_client(settings: ServiceSettings, stack: ExitStack, ended: threading.Event) -> SearchClient:
+def open_client(
+    settings: ServiceSettings, fetchers: Fetchers, stack: ExitStack, ended: threading.Event
+) -> SearchClient:
     """A client as settings say; `stack` closes it, or it is closed here if the service ended meanwhile."""
     secret, token = settings.cursor_key.get_secret_value(), settings.token.get_secret_value()
     with ExitStack() as own:
-        fetcher = None
-        if settings.image_hosts:
-            from fourtower_encoders.fetch_policy import FetchPolicy
-            from fourtower_encoders.fetching import ImageFetcher
-
-            policy = FetchPolicy(
-                allow_hosts=settings.image_hosts,
-                allow_private=settings.image_private,
-                ports=settings.image_ports,
-                deadline_s=settings.timeout_s,
-            )
-            fetcher = own.enter_context(ImageFetcher(policy))
         client = own.enter_context(
             SearchClient(
                 settings.index,
@@ -199,7 +192,7 @@ def open_client(settings: ServiceSettings, stack: ExitStack, ended: threading.Ev
                 token=token or None,
                 ca_file=settings.ca_file,
                 image_root=settings.image_root,
-                fetcher=fetcher,
+                fetcher=fetchers.get(),
                 cursor_key=secret.encode() if secret else None,
                 timeout_s=settings.timeout_s,
             )

@@ -7,16 +7,16 @@ import io
 import time
 from collections import OrderedDict
 from collections.abc import Callable
-from contextlib import ExitStack
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from fourtower_encoders.errors import ImageRejected
 from fourtower_encoders.images import load_image
-from fourtower_search.service.settings import ServiceSettings
 
 if TYPE_CHECKING:
-    from fourtower_encoders.fetch_policy import FetchPolicy
+    from pathlib import Path
+
+    from fourtower_encoders.fetching import ImageFetcher
 
 SIDES = (160, 320, 480, 640, 960)
 """Of the longer side, in pixels: other sizes are rounded up to one of these, so that few are made."""
@@ -70,11 +70,11 @@ class Thumbnails:
         self._bytes -= len(self._kept.pop(key).content)
 
 
-def make_thumbnail(source: str, side: int, settings: ServiceSettings) -> bytes:
+def make_thumbnail(source: str, side: int, *, root: Path | None, fetcher: ImageFetcher | None) -> bytes:
     """A small WebP picture of what a catalog names.
 
-    A path is looked for beneath the folder of pictures or not at all: a catalog must not show other files of this
-    machine. An address is fetched if its host is allowed.
+    A path is looked for beneath `root`, the folder of pictures, or not at all: a catalog must not show other files of
+    this machine. An address is got by the fetcher, if there is one.
 
     Raises:
         ImageRejected: there is no such picture, or it breaks a rule.
@@ -84,15 +84,9 @@ def make_thumbnail(source: str, side: int, settings: ServiceSettings) -> bytes:
         raise ImageRejected(
             "The catalog sent it inline, and the index keeps no pictures; publish it as a file or address."
         )
-    if settings.image_root is None and source[:5].lower() != "data:" and "://" not in source:
+    if root is None and source[:5].lower() != "data:" and "://" not in source:
         raise ImageRejected("The service was not told the folder of the catalog's pictures (image_root).")
-    with ExitStack() as stack:
-        fetcher = None
-        if settings.image_hosts and "://" in source:
-            from fourtower_encoders.fetching import ImageFetcher
-
-            fetcher = stack.enter_context(ImageFetcher(_policy(settings)))
-        image = load_image(source, root=settings.image_root, fetcher=fetcher, at_least=side)
+    image = load_image(source, root=root, fetcher=fetcher, at_least=side)
     image.thumbnail((side, side))
     buffer = io.BytesIO()
     image.save(buffer, "WEBP", quality=QUALITY, method=2)
@@ -102,17 +96,6 @@ def make_thumbnail(source: str, side: int, settings: ServiceSettings) -> bytes:
 def rounded_side(side: int) -> int:
     """The size that is made where this one is asked for."""
     return next((each for each in SIDES if each >= side), SIDES[-1])
-
-
-def _policy(settings: ServiceSettings) -> FetchPolicy:
-    from fourtower_encoders.fetch_policy import FetchPolicy
-
-    return FetchPolicy(
-        allow_hosts=settings.image_hosts,
-        allow_private=settings.image_private,
-        ports=settings.image_ports,
-        deadline_s=settings.timeout_s,
-    )
 
 
 def _key(source: str, side: int) -> tuple[bytes, int]:

@@ -16,6 +16,7 @@ from fourtower_ingest.parsing import parse_event
 from fourtower_search.client import SearchClient
 from fourtower_search.service.admission import Admission
 from fourtower_search.service.app import create_app
+from fourtower_search.service.fetchers import Fetchers
 from fourtower_search.service.pictures import KnownPictures
 from fourtower_search.service.thumbnails import Thumbnails, make_thumbnail, rounded_side
 from fourtower_workers.indexing import Indexer
@@ -140,17 +141,21 @@ def test_sizes_are_bounded(guest, query):
 
 def test_without_a_folder_no_file_of_the_machine_is_read(folder):
     with pytest.raises(ImageRejected, match="image_root"):
-        make_thumbnail(str(folder / "images" / "a.jpg"), 160, settings_of())
-    assert make_thumbnail(DATA, 160, settings_of())[:4] == b"RIFF"
+        make_thumbnail(str(folder / "images" / "a.jpg"), 160, root=None, fetcher=None)
+    assert make_thumbnail(DATA, 160, root=None, fetcher=None)[:4] == b"RIFF"
 
 
 def test_only_hosts_that_are_allowed_are_asked(picture_host):
     port = int(picture_host.rpartition(":")[2])
     allowed = settings_of(image_hosts=["127.0.0.1"], image_private=["127.0.0.0/8"], image_ports=[port])
-    made = make_thumbnail(f"{picture_host}/a.jpg", 160, allowed)
+    fetchers = Fetchers(allowed)
+    made = make_thumbnail(f"{picture_host}/a.jpg", 160, root=None, fetcher=fetchers.get())
     assert Image.open(io.BytesIO(made)).size == (160, 107)
     with pytest.raises(ImageRejected, match=r"other\.example"):
-        make_thumbnail("https://other.example/a.jpg", 160, allowed)
+        make_thumbnail("https://other.example/a.jpg", 160, root=None, fetcher=fetchers.get())
+    assert fetchers.get() is fetchers.get(), "connections are kept, and what is known of slow hosts"
+    fetchers.close()
+    assert Fetchers(settings_of()).get() is None
 
 
 def test_memory_for_pictures_is_bounded_and_forgets():
