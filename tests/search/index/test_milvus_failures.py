@@ -100,6 +100,8 @@ def test_an_error_becomes_the_instruction_that_it_is(error, expected):
         (MilvusException(code=101, message="not loaded"), True),
         (MilvusException(code=65535, message="odd", retriable=True), True),
         (MilvusException(code=1, message="File is too small: 0"), True),
+        (MilvusException(code=1, message="Not an Arrow file"), True),
+        (MilvusException(code=1, message="Error in faiss: 'ret == (1)' failed: read error in a.idx: 0 != 1"), True),
         (MilvusException(code=65535, message="odd"), False),
         (MilvusException(code=1100, message="your fault", retriable=True), False),
     ],

@@ -98,7 +98,7 @@ CODES: dict[int, Meaning] = {
 MOMENTARY_STATUSES = frozenset({"UNAVAILABLE", "ABORTED", "INTERNAL"})
 MOMENTARY_CODES = frozenset({CONNECT_FAILED, 4, 8, 106, 401, 500, 501, 503, 601, 602, 901}) | NOT_LOADED
 """Overload, elections and loading: what a server says about itself that has often changed a moment later."""
-MOMENTARY_PHRASES = ("File is too small",)
+MOMENTARY_PHRASES = ("File is too small", "Not an Arrow file", "failed: read error in")
 """Of Milvus Lite, which reads an index file that it is still writing in the background."""
 PHRASES: dict[str, Meaning] = {
     "cannot parse expression": "invalid",

@@ -128,6 +128,7 @@ function keepingFocus(root, make) {
     for (const other of [...root.children]) if (other !== typedIn) other.remove();
     typedIn.before(...made.slice(0, place));
     typedIn.after(...made.slice(place + 1));
+    root.addEventListener("focusout", () => setTimeout(() => keepingFocus(root, make)), { once: true });
     return;
   }
   root.replaceChildren(...made);

@@ -20,13 +20,20 @@ export function range({ name, type, facet, filter, change }) {
   const high = thumb("hi", given, scale, said, commit);
   const track = h("div", { class: "range-track" }, low, high);
   paint(track, low, high, scale);
+  const typed = (end, value) => {
+    // While a field has the focus nothing here is drawn anew, so the thumbs have to follow by themselves.
+    const [thumb, edge] = end === "lo" ? [low, least] : [high, most];
+    thumb.value = value ?? edge;
+    settle(track, low, high, scale, said, thumb);
+    commit(end, value);
+  };
   for (const each of [low, high]) each.addEventListener("input", () => settle(track, low, high, scale, said, each));
   return h("fieldset", { class: "facet range", data: { name } },
     h("legend", {}, label(name)),
     said,
     facet.sampled ? null : histogram(bars, given),
     track,
-    h("div", { class: "range-fields" }, field("From", "lo", given, scale, commit), h("span", { "aria-hidden": "true" }, "–"), field("To", "hi", given, scale, commit)));
+    h("div", { class: "range-fields" }, field("From", "lo", given, scale, typed), h("span", { "aria-hidden": "true" }, "–"), field("To", "hi", given, scale, typed)));
 }
 
 function ordered({ lo, hi }) {
