@@ -63,7 +63,7 @@ class Process:
         return self._process.pid
 
     def children(self) -> list[int]:
-        """The process ids of the pool's children, oldest first."""
+        """The process ids of what the worker started, oldest first: its children, and who counts their semaphores."""
         command = ["ps", "-o", "pid=,args=", "--ppid", str(self.pid)]
         listed = subprocess.run(command, capture_output=True, text=True, check=False)
         lines = [line.split(None, 1) for line in listed.stdout.splitlines()]

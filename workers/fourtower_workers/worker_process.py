@@ -136,6 +136,7 @@ def _run(assignment: Assignment) -> int:
     from fourtower_workers.losses import Losses
     from fourtower_workers.parent import Parent, Pulse, pulse_step
     from fourtower_workers.reporting import Reporter
+    from fourtower_workers.semaphores import keep_tracked
 
     settings = assignment.worker
     metrics, pulse = WorkerMetrics(), Pulse()
@@ -143,6 +144,7 @@ def _run(assignment: Assignment) -> int:
         partial(connect, assignment.redis), prefix=assignment.redis.prefix, timeout_s=settings.report_timeout_s
     )
     Losses(reporter, metrics.lost).watch()
+    keep_tracked()
     app = make_app(assignment)
     app.steps["consumer"].add(pulse_step(pulse))
     parent = Parent(assignment, metrics, pulse)

@@ -158,13 +158,20 @@ class Station:
 
     def children(self):
         """Pids of the pool's processes."""
+        return [pid for pid, command in self._billiard() if b"semaphore_tracker" not in command]
+
+    def trackers(self):
+        """Pids of the processes that count semaphores."""
+        return [pid for pid, command in self._billiard() if b"semaphore_tracker" in command]
+
+    def _billiard(self):
         found = subprocess.run(["pgrep", "-P", str(self.process.pid)], capture_output=True, text=True, check=False)
-        return [int(pid) for pid in found.stdout.split() if _spawned(int(pid))]
+        commands = [(int(pid), _command(pid)) for pid in found.stdout.split()]
+        return [(pid, command) for pid, command in commands if b"billiard" in command]
 
 
-def _spawned(pid):
+def _command(pid):
     try:
-        words = Path(f"/proc/{pid}/cmdline").read_bytes().split(b"\0")
+        return Path(f"/proc/{pid}/cmdline").read_bytes()
     except OSError:
-        return False
-    return any(b"billiard" in word and b"tracker" not in word for word in words)
+        return b""

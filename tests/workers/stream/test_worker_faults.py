@@ -37,6 +37,20 @@ def test_a_killed_child_is_reported_and_replaced_however_long_loading_takes(stat
     assert station.status().facts["lost"] == 1
 
 
+def test_children_are_replaced_though_the_tracker_of_semaphores_was_killed(station):
+    station.start()
+    station.done(upsert(1, "p1", title="mug"))
+    (child,), (tracker,) = station.children(), station.trackers()
+    os.kill(tracker, signal.SIGKILL)
+    os.kill(child, signal.SIGKILL)
+    (report,) = station.done(upsert(2, "p1", title="lamp"))
+    assert report.status == "applied"
+    assert child not in station.children()
+    assert tracker not in station.trackers()
+    station.process.send_signal(signal.SIGTERM)
+    assert station.process.wait(20) == 0
+
+
 def test_what_a_killed_child_was_writing_is_looked_at_by_its_successor(station, new_index):
     """It may have written what is old: what it was writing when it was frozen, and wrote when it woke."""
     station.start()
