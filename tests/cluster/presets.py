@@ -11,6 +11,11 @@ from tests.helm.rendering import ALL_CASES
 
 Object = dict[str, Any]
 CASES = sorted(ALL_CASES)
+KINDS = (
+    "deployments,statefulsets,services,configmaps,cronjobs,jobs,pods,networkpolicies,serviceaccounts,ingresses,"
+    "poddisruptionbudgets,horizontalpodautoscalers,scaledobjects,triggerauthentications,servicemonitors,prometheusrules"
+)
+"""All that the chart may make."""
 
 
 def values(case: str) -> list[str]:

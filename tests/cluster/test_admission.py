@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import copy
+import functools
 from typing import Any
 
 import pytest
@@ -76,6 +77,49 @@ def test_a_misspelt_field_and_an_insecure_pod_would_be_noticed(server: ApiServer
         insecure["spec"]["template"]["spec"]["hostNetwork"] = True
         done = server.kubectl("apply", "--dry-run=server", "-f", "-", given=yaml.safe_dump(insecure))
         assert "would violate PodSecurity" in done.stderr
+
+
+FOREIGN = {
+    "ScaledObject": (("spec", "minReplicaCount"), "two", "minReplicaCount"),
+    "TriggerAuthentication": (("spec", "secretTargetRef", 0, "key"), None, r"secretTargetRef\[0\].key"),
+    "ServiceMonitor": (("spec", "endpoints", 0, "interval"), "soon", "interval"),
+    "PrometheusRule": (("spec", "groups", 0, "rules", 0, "for"), "soon", r"rules\[0\].for"),
+}
+"""Of the kinds of KEDA and of the Prometheus operator: what to change to something that can't be, and the complaint."""
+
+
+@pytest.mark.parametrize("kind", FOREIGN)
+def test_kinds_of_operators_are_held_to_their_own_definitions(server: ApiServer, kind: str) -> None:
+    """The control of the test above: as it is rendered it is accepted, with one field out of order it is not."""
+    path, value, complaint = FOREIGN[kind]
+    right = next(each for each in rendered(values("production")) if each["kind"] == kind)
+    with server.namespace() as namespace:
+        apply(server, moved(right, namespace))
+        misspelt = copy.deepcopy(moved(right, namespace))
+        misspelt["spec"]["somethingElse"] = 1
+        with pytest.raises(Refused, match="somethingElse"):
+            apply(server, misspelt)
+        wrong = copy.deepcopy(moved(right, namespace))
+        *way, last = path
+        place = functools.reduce(lambda part, step: part[step], way, wrong)
+        if value is None:
+            del place[last]
+        else:
+            place[last] = value
+        with pytest.raises(Refused, match=complaint):
+            apply(server, wrong)
+
+
+def apply(server: ApiServer, each: Object) -> None:
+    server.kubectl("apply", "--dry-run=server", "--validate=strict", "-f", "-", given=yaml.safe_dump(each))
+
+
+def test_every_foreign_kind_that_is_rendered_is_known_by_its_definition(server: ApiServer) -> None:
+    objects = rendered(values("everything"))
+    foreign = {each["kind"] for each in objects if each["apiVersion"].partition("/")[0].endswith((".sh", "coreos.com"))}
+    known = server.kubectl("get", "crd", "-o", "jsonpath={.items[*].spec.names.kind}").stdout.split()
+    assert foreign == FOREIGN.keys()
+    assert foreign <= set(known)
 
 
 def test_every_pod_is_admitted_where_the_restricted_profile_is_enforced(

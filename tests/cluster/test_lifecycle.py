@@ -4,18 +4,17 @@ from __future__ import annotations
 
 import json
 from collections.abc import Iterator
+from pathlib import Path
 
 import pytest
-from tests.cluster.presets import rendered, values
+import yaml
+from tests.cluster.presets import KINDS, rendered, values
 from tests.cluster.server import CHART, ApiServer, Refused
 from tests.cluster.standing_in import Cluster
+from tests.helm.test_runbooks import NEW, blocks
 
 pytestmark = [pytest.mark.long, pytest.mark.timeout(1800)]
 RELEASE = "fourtower"
-KINDS = (
-    "deployments,statefulsets,services,configmaps,cronjobs,jobs,pods,networkpolicies,serviceaccounts,ingresses,"
-    "poddisruptionbudgets,horizontalpodautoscalers,scaledobjects,triggerauthentications,servicemonitors,prometheusrules"
-)
 
 
 @pytest.fixture
@@ -80,6 +79,33 @@ def test_a_release_is_installed_upgraded_rolled_back_and_removed(
     assert names(server, namespace) == expected(trial, namespace)
     server.helm("uninstall", RELEASE, "-n", namespace, "--timeout", "60s")
     assert names(server, namespace) == set()
+
+
+def test_a_new_generation_comes_and_the_old_one_goes_by_the_runbook(
+    server: ApiServer, namespace: str, cluster: Cluster, tmp_path: Path
+) -> None:
+    """Each step is an upgrade over the one before; nothing that can't be changed is in its way."""
+    options = values("production")
+    install(server, namespace, options)
+    for number, step in enumerate(blocks(NEW)):
+        file = tmp_path / f"{number}.yaml"
+        file.write_text(yaml.safe_dump(step))
+        options = [*options, "-f", str(file)]
+        ended = len(cluster.ended)
+        upgrade(server, namespace, options)
+        assert names(server, namespace) == expected(options, namespace)
+        assert "fourtower-bootstrap" in cluster.ended[ended:]
+
+
+def test_the_reconciler_can_be_run_at_once_and_its_jobs_are_found(
+    server: ApiServer, namespace: str, cluster: Cluster
+) -> None:
+    install(server, namespace, values("trial"))
+    server.kubectl("create", "job", "-n", namespace, "--from=cronjob/fourtower-reconcile", "reconcile-now")
+    found = server.kubectl(
+        *("get", "jobs", "-n", namespace, "-l", "app.kubernetes.io/component=reconciler", "-o", "name")
+    )
+    assert found.stdout.split() == ["job.batch/reconcile-now"]
 
 
 def test_what_an_autoscaler_owns_stays_through_an_upgrade(server: ApiServer, namespace: str, cluster: Cluster) -> None:

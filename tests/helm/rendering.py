@@ -13,6 +13,7 @@ import yaml
 
 ROOT = Path(__file__).parents[2]
 CHART = ROOT / "helm" / "fourtower"
+IMAGES = ROOT / "helm" / "images"
 CASES = Path(__file__).parent / "cases"
 TRIAL = (CHART / "values-trial.yaml",)
 PRODUCTION = (CHART / "values-production.yaml",)
@@ -25,6 +26,7 @@ RELEASE, NAMESPACE = "shop", "search"
 OLDEST, NEWEST = "1.27.0", "1.37.0"
 
 Object = dict[str, Any]
+LOADER = getattr(yaml, "CSafeLoader", yaml.SafeLoader)  # seven times as fast, where there is one
 PODS = {"Deployment": ("spec", "template"), "StatefulSet": ("spec", "template"), "Job": ("spec", "template")}
 
 
@@ -123,14 +125,14 @@ def render(
         Refused: the chart ended rendering with a sentence.
     """
     text = template(files, changes, helm=helm, kubernetes=kubernetes)
-    return Release(tuple(each for each in yaml.safe_load_all(text) if each))
+    return Release(tuple(each for each in yaml.load_all(text, Loader=LOADER) if each))
 
 
 def template(
     files: tuple[Path, ...], changes: Mapping[str, Any] | None = None, *, helm: str, kubernetes: str = NEWEST
 ) -> str:
     """The text of it."""
-    return _template(helm, kubernetes, files, yaml.safe_dump(_nested(changes or {})))
+    return _template(helm, kubernetes, files, yaml.safe_dump(nested(changes or {})))
 
 
 @cache
@@ -145,7 +147,7 @@ def _template(helm: str, kubernetes: str, files: tuple[Path, ...], changes: str)
     return done.stdout
 
 
-def _nested(changes: Mapping[str, Any]) -> dict[str, Any]:
+def nested(changes: Mapping[str, Any]) -> dict[str, Any]:
     """`{"a.b": 1}` as `{"a": {"b": 1}}`."""
     found: dict[str, Any] = {}
     for dotted, value in changes.items():

@@ -8,7 +8,19 @@ from pathlib import Path
 
 import pytest
 import yaml
-from tests.helm.rendering import ALL_CASES, CHART, NEWEST, OLDEST, PRESETS, REINDEX, TRIAL, Refused, render, template
+from tests.helm.rendering import (
+    ALL_CASES,
+    CHART,
+    NEWEST,
+    OLDEST,
+    PRESETS,
+    PRODUCTION,
+    REINDEX,
+    TRIAL,
+    Refused,
+    render,
+    template,
+)
 
 GOLDEN = Path(__file__).parent / "golden"
 VERSIONS = [OLDEST, "1.30.0", "1.34.0", NEWEST]
@@ -69,13 +81,39 @@ def test_rendering_twice_gives_the_same(helm):
     assert template(REINDEX, helm=helm) == first
 
 
-@pytest.mark.parametrize("name", ["shop", "fourtower", "a-very-long-name-of-a-release-indeed-it-is"])
-def test_notes_come_with_every_name(name, helm):
-    command = [helm, "install", name, str(CHART), "--dry-run=client", "--values", str(TRIAL[0])]
+def notes(name, files, helm, *more):
+    values = [word for file in files for word in ("--values", str(file))]
+    command = [helm, "install", name, str(CHART), "--dry-run=client", *values, *more]
     done = subprocess.run(command, capture_output=True, text=True, check=False)
     assert done.returncode == 0, done.stderr
-    assert "Generation g1 is live (products_g1, model demo)." in done.stdout
-    assert "NOT PROTECTED: ingress, kafka, milvus, network, redis, search" in done.stdout
+    return done.stdout.partition("\nNOTES:\n")[2]
+
+
+@pytest.mark.parametrize("name", ["shop", "fourtower", "a-very-long-name-of-a-release-indeed-it-is"])
+def test_notes_come_with_every_name(name, helm):
+    said = notes(name, TRIAL, helm)
+    assert "Generation g1 is live (products_g1, model demo)." in said
+    assert "NOT PROTECTED: ingress, kafka, milvus, network, redis, search" in said
+
+
+def test_notes_say_how_to_go_on_with_each_generation(helm):
+    built = notes("shop", REINDEX, helm)
+    assert "fourtower reindex switch 2, and only then set generations.g2.live: true" in built
+    assert "deadLetters" not in built
+    switched = ("generations.g1.live=false", "generations.g1.deadLetters=true", "generations.g2.live=true")
+    said = notes("shop", REINDEX, helm, *(word for each in switched for word in ("--set", each)))
+    assert "Generation g1 was live before" in said
+    assert "Take generations.g1.deadLetters away with the next upgrade" in said
+    assert "reindex switch" not in said
+
+
+def test_notes_tell_only_what_can_be_done(helm):
+    """Without a toolbox nothing can be typed there; without a test pod there is nothing to run."""
+    assert "exec deploy/shop-fourtower-toolbox -- fourtower status" in notes("shop", PRODUCTION, helm)
+    less = notes("shop", PRODUCTION, helm, "--set", "toolbox.enabled=false", "--set", "test.enabled=false")
+    assert "exec deploy" not in less
+    assert "helm test" not in less
+    assert "toolbox.enabled: true" in less
 
 
 def test_the_chart_has_the_version_of_the_package():

@@ -15,6 +15,7 @@ from fourtower_workers.metrics import WorkerMetrics
 
 FOREIGN = {"up", "kube_job_status_failed", "kube_job_status_start_time", "kube_cronjob_status_last_successful_time"}
 """Prometheus' own, and those of kube-state-metrics."""
+PAGE = ROOT / "docs" / "operations.md"
 WORDS = re.compile(r"[a-zA-Z_:][a-zA-Z0-9_:]*(?=\{)")
 
 
@@ -78,9 +79,15 @@ def test_every_alert_says_what_is_wrong_and_where_to_read_on(helm):
 
 
 def test_every_alert_has_a_runbook(helm):
-    page = (ROOT / "docs" / "operations.md").read_text()
-    headings = set(re.findall(r"^#+ (Fourtower\w+)$", page, re.MULTILINE))
+    headings = set(re.findall(r"^#+ (Fourtower\w+)$", PAGE.read_text(), re.MULTILINE))
     assert headings == {rule["alert"] for rule in _rules(render(PRODUCTION, helm=helm))}
+
+
+def test_every_metric_of_a_runbook_exists():
+    known = _of_ingester() | _of_worker() | _of_service()
+    named = set(re.findall(r"\bfourtower_(?:ingest|worker|service|event)_\w+", PAGE.read_text()))
+    assert len(named) >= 8
+    assert {name for name in named if not known & {name, f"{name}_count"}} == set()
 
 
 def test_alerts_look_at_this_release_only(helm):

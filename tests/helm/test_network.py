@@ -119,6 +119,14 @@ def test_the_first_bootstrap_has_its_policy_before_it_starts(helm):
     assert allowed(hooks, alone, DNS, 53, "UDP")
 
 
+def test_every_policy_is_for_pods_that_there_are(helm):
+    for files in (PRODUCTION, REINDEX):
+        release = render(files, helm=helm)
+        for policy in release.of("NetworkPolicy"):
+            selector = policy["spec"]["podSelector"]["matchLabels"]
+            assert [pod for pod in release.pods if selector.items() <= pod.labels.items()], policy["metadata"]["name"]
+
+
 def test_without_policies_none_are_rendered(helm):
     assert render(TRIAL, helm=helm).of("NetworkPolicy") == []
 

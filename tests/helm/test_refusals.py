@@ -27,6 +27,11 @@ REFUSED = {
         {"generations.g2.group": "fourtower"},
         "share the consumer group fourtower",
     ),
+    "another group than the one that is recorded": (
+        REINDEX,
+        {"generations.g2.group": "other"},
+        "has the consumer group other, and `fourtower reindex start` begins generation 2 with fourtower.g2",
+    ),
     "two catalogs": (
         PRODUCTION,
         {"generations.g1.catalog.inline": "[attributes.a]"},

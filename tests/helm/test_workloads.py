@@ -275,6 +275,7 @@ def test_a_changed_catalog_or_secret_replaces_pods(helm):
     assert annotations("search") != annotations("search", secretsRevision="2")
     other = {"generations.g2.catalog.inline": "[attributes.size]\ntype = 'int'"}
     assert annotations("toolbox") != annotations("toolbox", **other)
+    assert annotations("toolbox") == annotations("toolbox", **{"generations.g2.ingester.replicas": 1})
     assert annotations("search") == annotations("search", **other)
 
 

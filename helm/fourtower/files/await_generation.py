@@ -3,6 +3,8 @@
 An ingester that reads earlier would keep `fourtower reindex start` from noting where its group begins.
 """
 
+import signal
+import sys
 import time
 from contextlib import closing
 
@@ -31,6 +33,7 @@ def why_not(settings: WorkerSettings) -> str:
 
 def main() -> None:
     """Look again and again."""
+    signal.signal(signal.SIGTERM, lambda *_: sys.exit(143))  # to the first process of a container it means nothing else
     settings = WorkerSettings()
     said = float("-inf")
     while problem := why_not(settings):

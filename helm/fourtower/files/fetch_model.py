@@ -3,6 +3,7 @@
 import hashlib
 import os
 import shutil
+import signal
 import ssl
 import sys
 import tarfile
@@ -64,6 +65,7 @@ def unpack(archive: Path, folder: Path) -> None:
 
 def main(url: str, sha256: str, target: str) -> None:
     """Leave the model in the target folder; what was there is replaced unless it is this model."""
+    signal.signal(signal.SIGTERM, lambda *_: sys.exit(143))  # to the first process of a container it means nothing else
     folder, place = Path(target), Path(target) / ".fetching"
     marker = folder / ".sha256"
     if marker.is_file() and marker.read_text() == sha256:

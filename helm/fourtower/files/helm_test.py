@@ -3,6 +3,7 @@
 import json
 import os
 import secrets
+import signal
 import subprocess
 import sys
 import time
@@ -41,6 +42,7 @@ def until(what: str, holds: Callable[[], bool], timeout_s: float) -> None:
 
 def main() -> None:
     """Say in one line what went wrong, or nothing."""
+    signal.signal(signal.SIGTERM, lambda *_: sys.exit(143))  # to the first process of a container it means nothing else
     timeout_s = float(os.environ["TEST_TIMEOUT_S"])
     product_id = f"helm-test-{secrets.token_hex(8)}"
     title = f"helm test {secrets.token_hex(4)}"

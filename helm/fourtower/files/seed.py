@@ -3,6 +3,7 @@
 Run again at any time: `fourtower reindex start` goes on where it was interrupted.
 """
 
+import signal
 import subprocess
 import sys
 from contextlib import closing
@@ -26,6 +27,7 @@ def state(settings: WorkerSettings) -> str:
 
 def main() -> int:
     """The exit code."""
+    signal.signal(signal.SIGTERM, lambda *_: sys.exit(143))  # to the first process of a container it means nothing else
     settings = WorkerSettings()
     name = f"Generation {settings.generation} of {settings.alias}"
     if state(settings) == "done":

@@ -111,6 +111,22 @@
 {{- include "fourtower.indexEnv" (dict "root" $root "role" .milvus "generation" .generation) }}
 {{- end -}}
 
+{{/*
+What `fourtower search` and `fourtower index` look for, which know the index by other names than the rest, and the model
+for `fourtower bootstrap`; the first two take an authority of our own from gRPC's variable.
+*/}}
+{{- define "fourtower.commandsEnv" -}}
+{{- $milvus := .root.Values.milvus -}}
+{{- $user := ternary $milvus.admin $milvus.writer (ne $milvus.admin.existingSecret "") -}}
+{{- include "fourtower.variable" (list "FOURTOWER_INDEX" $milvus.address) }}
+{{- include "fourtower.variable" (list "FOURTOWER_ALIAS" $milvus.alias) }}
+{{- include "fourtower.secretVariable" (list "FOURTOWER_TOKEN" $user.existingSecret $user.tokenKey) }}
+{{- if $milvus.tls.existingSecret }}
+{{- include "fourtower.variable" (list "GRPC_DEFAULT_SSL_ROOTS_FILE_PATH" "/etc/fourtower/milvus/ca.crt") }}
+{{- end }}
+{{- include "fourtower.variable" (list "FOURTOWER_WORKER_MODEL" (include "fourtower.modelPath" (dict "root" .root "name" .generation.model))) }}
+{{- end -}}
+
 {{/* What no process of ours writes to but /tmp: (dict "root" $ "own" values). Own variables come last. */}}
 {{- define "fourtower.commonEnv" -}}
 {{- include "fourtower.variable" (list "HOME" "/tmp") }}

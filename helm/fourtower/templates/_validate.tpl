@@ -41,6 +41,13 @@
 {{- if not (index (include "fourtower.generations" . | fromJson) (first $live)).deadLetters -}}
 {{- fail (printf "generations.%s is live and writes no dead letters, so what can't be indexed would be lost; leave its deadLetters out." (first $live)) -}}
 {{- end -}}
+{{- $current := index (include "fourtower.generations" . | fromJson) (first $live) -}}
+{{- range $key, $generation := include "fourtower.generations" . | fromJson -}}
+{{- $recorded := printf "%s.g%v" (regexReplaceAll "\\.g[0-9]+$" $current.group "") $generation.number -}}
+{{- if and (gt (int $generation.number) (int $current.number)) (ne $generation.group $recorded) -}}
+{{- fail (printf "generations.%s has the consumer group %s, and `fourtower reindex start` begins generation %v with %s; leave its group out, or change consumerGroup." $key $generation.group $generation.number $recorded) -}}
+{{- end -}}
+{{- end -}}
 {{- range $key, $model := .Values.models -}}
 {{- if $model -}}
 {{- $needed := get (dict "shipped" list "image" (list "path") "volume" (list "existingClaim") "download" (list "url" "sha256")) $model.source -}}

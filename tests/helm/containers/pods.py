@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import base64
+from collections import Counter
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -59,6 +60,12 @@ class Volumes:
         self._secrets = {name: dict(values) for name, values in secrets.items()}
         self._maps: dict[str, dict[str, str]] = {}
         self._claims = dict(claims or {})
+        self._pods: Counter[str] = Counter()
+
+    def renew(self, pod: str) -> str:
+        """A pod of that name is made; returns what its own volumes are kept under, which nobody has used before."""
+        self._pods[pod] += 1
+        return f"{pod}-{self._pods[pod]}"
 
     def learn(self, objects: list[Object]) -> None:
         """Take up the ConfigMaps and Secrets of a release."""
@@ -87,7 +94,7 @@ class Volumes:
         return {source.get("prefix", "") + key: value for key, value in held[name].items()}
 
     def place(self, volume: Object, pod: str, group: int) -> Path:
-        """The folder that stands for a volume of a pod."""
+        """The folder that stands for a volume of a pod, as `renew` calls it."""
         if claim := volume.get("persistentVolumeClaim"):
             return self._claims[claim["claimName"]]
         folder = self.folder / pod / volume["name"]
@@ -133,19 +140,20 @@ def pod_of(workload: Object, volumes: Volumes, name: str | None = None) -> Pod:
     spec = template["spec"]
     own = workload["metadata"]["name"]
     name = name or (f"{own}-0" if workload["kind"] == "StatefulSet" else own)
+    place = volumes.renew(name)
     made = [
-        [_container(each, spec, name, volumes) for each in spec.get(kind) or []]
+        [_container(each, spec, name, volumes, place) for each in spec.get(kind) or []]
         for kind in ("initContainers", "containers")
     ]
     return Pod(name, *made, grace_s=spec.get("terminationGracePeriodSeconds", 30))
 
 
-def _container(container: Object, spec: Object, pod: str, volumes: Volumes) -> Container:
+def _container(container: Object, spec: Object, pod: str, volumes: Volumes, own: str) -> Container:
     security = {**spec.get("securityContext", {}), **container.get("securityContext", {})}
     assert security["readOnlyRootFilesystem"]
     held = {volume["name"]: volume for volume in spec.get("volumes", [])}
     mounts = tuple(
-        _mount(mount, volumes.place(held[mount["name"]], pod, security.get("fsGroup", 0)))
+        _mount(mount, volumes.place(held[mount["name"]], own, security.get("fsGroup", 0)))
         for mount in sorted(container.get("volumeMounts", []), key=lambda each: each["mountPath"])
     )
     return Container(

@@ -7,6 +7,7 @@ import os
 import signal
 import subprocess
 import time
+from contextlib import suppress
 from pathlib import Path
 
 from tests.helm.containers.network import PodNetwork
@@ -69,6 +70,14 @@ class Running:
         """Wait for its end, and return its exit code."""
         return self._process.wait(timeout=timeout_s)
 
+    def wait_or_kill(self, timeout_s: float) -> int | None:
+        """Wait for its end, and return its exit code; None where it had to be killed."""
+        try:
+            return self.wait(timeout_s)
+        except subprocess.TimeoutExpired:
+            self.kill()
+            return None
+
     def probe(self, kind: str) -> str:
         """Ask as the kubelet does; nothing where the answer is good."""
         probe = self.container.spec[kind]
@@ -124,6 +133,18 @@ class Running:
         assert len(children) == 1, f"{self.container.name} has not begun, or has ended:\n{self.output[-4000:]}"
         return children[0]
 
+    def _entered(self, timeout_s: float = 60) -> int:
+        """The same process, once it is in its root folder with all that is mounted there."""
+        deadline = time.monotonic() + timeout_s
+        while time.monotonic() < deadline:
+            for first in self._children():
+                with suppress(FileNotFoundError):  # it has ended
+                    if os.readlink(f"/proc/{first}/root") != "/":
+                        return first
+            assert self.alive, f"{self.container.name} has ended:\n{self.output[-4000:]}"
+            time.sleep(0.05)
+        raise AssertionError(f"{self.container.name} has not begun {timeout_s:g} s after its start")
+
     def _children(self) -> list[int]:
         try:
             text = Path(f"/proc/{self._process.pid}/task/{self._process.pid}/children").read_text()
@@ -133,21 +154,26 @@ class Running:
 
     def execute(self, command: list[str], timeout_s: float) -> str:
         """Run a command in the container; what is wrong, or nothing."""
-        enter = ["nsenter", f"--target={self._first()}", "--mount", "--pid", "--net", "--root", "--wd"]
-        user = self.container.user
-        rights = ["setpriv", f"--reuid={user}", f"--regid={user}", "--clear-groups", "--no-new-privs"]
-        pairs = [f"{name}={value}" for name, value in self._env.items()]
         try:
-            done = subprocess.run(
-                [*enter, *rights, "env", "-i", *pairs, *command],
-                capture_output=True,
-                text=True,
-                timeout=timeout_s + 1,
-                check=False,
-            )
+            done = self.call(command, timeout_s)
         except subprocess.TimeoutExpired:
             return f"no answer within {timeout_s:g} s"
         return "" if done.returncode == 0 else f"exit code {done.returncode} {done.stdout}{done.stderr}"
+
+    def call(self, command: list[str], timeout_s: float, given: str = "") -> subprocess.CompletedProcess[str]:
+        """Run a command in the container, as `kubectl exec` does."""
+        enter = ["nsenter", f"--target={self._entered()}", "--mount", "--pid", "--net", "--root", "--wd"]
+        user = self.container.user
+        rights = ["setpriv", f"--reuid={user}", f"--regid={user}", "--clear-groups", "--no-new-privs"]
+        pairs = [f"{name}={value}" for name, value in self._env.items()]
+        return subprocess.run(
+            [*enter, *rights, "env", "-i", *pairs, *command],
+            input=given,
+            capture_output=True,
+            text=True,
+            timeout=timeout_s + 1,
+            check=False,
+        )
 
     def _ask(self, get: Object, timeout_s: float) -> str:
         port = self._port(get["port"])
