@@ -4,12 +4,13 @@ from __future__ import annotations
 
 import json
 from collections import Counter
+from dataclasses import replace
 from itertools import count
 
 import pytest
 from tests.stream.cluster import Cluster, wait_until
 from tests.stream.generator import Message, event, null_delete, png
-from tests.stream.test_reconcile import by_hand, drop, mug, reconcile, rows
+from tests.stream.test_reconcile import by_hand, drop, mug, put, reconcile, rows
 from tests.stream.verdict import origin, read_log
 
 from fourtower_ingest.broker.admin import LogAdmin
@@ -83,6 +84,17 @@ def check_what_is_missing_comes_back(cluster: Cluster, *names: str) -> None:
     assert versions(cluster, *names) == before
 
 
+def check_a_delete_that_the_log_forgot_is_made_up_for(cluster: Cluster, name: str, *, like: str) -> None:
+    """A backup brings back a product whose delete nobody knows any more."""
+    with by_hand(cluster) as index:
+        drop(index, *index.read([name], consistency="strong")[name].rows)
+        put(index, *(replace(row, product_id=name) for row in rows(index, like)))
+    told = reconcile(cluster, "--repair", code=1)
+    assert (told["found"]["extra"], told["repaired"]["extra"], told["left"]) == (1, 0, 1)
+    assert reconcile(cluster, "--delete-extra", code=0)["repaired"]["extra"] == 1
+    assert versions(cluster, name)[name][1], "it is deleted"
+
+
 def test_what_compaction_forgot_is_no_divergence(new_cluster):
     cluster = new_cluster(compacted=True)
     cluster.start()
@@ -104,6 +116,7 @@ def test_what_compaction_forgot_is_no_divergence(new_cluster):
     assert after == {name: held for name, held in before.items() if name in after}
     assert {name for name in before if name not in after} <= {"p1", "p2"}, "old deletes"
     check_what_is_missing_comes_back(cluster, "p5", "p3")
+    check_a_delete_that_the_log_forgot_is_made_up_for(cluster, "p2", like="p5")
     check_nothing_is_found(cluster, "--repair")
 
 

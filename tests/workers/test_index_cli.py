@@ -5,15 +5,21 @@ import os
 import signal
 import subprocess
 import sys
+import threading
 import time
+from contextlib import closing
 
 import pytest
 from tests.workers.shop import png
 
 from fourtower_search.index.generations import GenerationPlan
+from fourtower_search.index.milvus.generations import MilvusGenerations
 from fourtower_search.index.opening import open_generations, open_index
+from fourtower_workers import index_cli
 from fourtower_workers.cli import main
+from fourtower_workers.reindexing.turns import Turn
 
+SMALL = GenerationPlan(model="demo", model_id="m1", dim=4, index={"type": "FLAT"})
 CATALOG = """
 [attributes.price]
 type = "float"
@@ -236,6 +242,54 @@ def test_an_index_is_created_and_described(call, folder):
     assert code == 0
     assert "attributes    price (float), brand (string)" in printed
     assert "products      0" in printed
+
+
+class Waiter(threading.Thread):
+    """A command in the background; `looked` once it has looked who else changes generations."""
+
+    def __init__(self, monkeypatch, do):
+        super().__init__()
+        self._do, self.looked, self.error = do, threading.Event(), None
+        look = MilvusGenerations.announced
+
+        def announced(generations, **how):
+            found = look(generations, **how)
+            if threading.current_thread() is self:
+                self.looked.set()
+            return found
+
+        monkeypatch.setattr(MilvusGenerations, "announced", announced)
+        self.start()
+
+    def run(self):
+        try:
+            self._do()
+        except Exception as error:
+            self.error = error
+
+    def waits(self):
+        return self.looked.wait(30) and self.is_alive()
+
+
+def test_an_index_on_a_server_is_created_and_dropped_from_when_nobody_else_is_at_it(lite_server, monkeypatch):
+    at = {"index": lite_server, "alias": "queued", "token": ""}
+    with closing(open_generations(lite_server, alias="queued")) as generations:
+        with Turn(generations, "`fourtower bootstrap`"):
+            creating = Waiter(monkeypatch, lambda: index_cli.create(**at))
+            assert creating.waits()
+            assert generations.records(timeout_s=30) == []
+            generations.create(SMALL, timeout_s=30)
+            generations.point(1, timeout_s=30)
+        creating.join(60)
+        assert "There is an index queued at " in str(creating.error)
+        generations.create(SMALL, timeout_s=30)
+        with Turn(generations, "`fourtower reindex switch 2`"):
+            dropping = Waiter(monkeypatch, lambda: index_cli.drop(**at, generation=2, yes=True))
+            assert dropping.waits()
+            generations.point(2, timeout_s=30)
+        dropping.join(60)
+        assert "Generation 2 of queued is live" in str(dropping.error)
+        assert generations.current(timeout_s=30).generation == 2
 
 
 def test_generations_are_listed_and_dropped(call, folder):

@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from fourtower_ingest.options import AsJson, Kafka
-from fourtower_workers.options import Alias, Index, Token
+from fourtower_workers.options import Alias, Index, Layout, Token
 
 if TYPE_CHECKING:
     from fourtower_ingest.broker.admin import TopicFacts
@@ -31,9 +31,7 @@ def bootstrap(
         str | None,
         typer.Option(help="Checkpoint folder, or `demo`, the default.", envvar="FOURTOWER_WORKER_MODEL"),
     ] = None,
-    settings: Annotated[
-        str, typer.Option(help='Index type and parameters as JSON, such as {"type": "IVF_FLAT"}.')
-    ] = "{}",
+    settings: Layout = "{}",
     topics: Annotated[bool, typer.Option("--topics/--no-topics", help="Whether Kafka's topics are part of it.")] = True,
     kafka: Kafka = None,
     as_json: AsJson = False,
@@ -51,14 +49,15 @@ def bootstrap(
     """
     from fourtower_ingest.environment import read_settings
     from fourtower_workers.assignment import generations_of
-    from fourtower_workers.bootstrapping import arrange_index
+    from fourtower_workers.bootstrapping import arrange_index, check_plan, filled_by
     from fourtower_workers.settings import WorkerSettings
 
     worker = read_settings(WorkerSettings, index=index, alias=alias, token=token, model=model)
-    findings, facts = _topics(kafka) if topics else ([], None)
-    plan = _plan(worker, catalog, settings, facts)
+    plan = _plan(worker, catalog, settings)
     with closing(generations_of(worker)) as generations:
-        findings += arrange_index(generations, plan, catalog_given=catalog is not None)
+        check_plan(generations, plan)
+        findings, facts = _topics(kafka) if topics else ([], None)
+        findings += arrange_index(generations, filled_by(plan, facts), catalog_given=catalog is not None)
     if as_json:
         typer.echo(json.dumps([asdict(finding) for finding in findings], indent=2))
     else:
@@ -77,7 +76,7 @@ def _topics(kafka: str | None) -> tuple[list[Finding], TopicFacts | None]:
         return arrange_topics(admin, read_settings(TopicSettings))
 
 
-def _plan(worker: WorkerSettings, catalog: Path | None, settings: str, topic: TopicFacts | None) -> GenerationPlan:
+def _plan(worker: WorkerSettings, catalog: Path | None, settings: str) -> GenerationPlan:
     from fourtower_encoders.checkpoint import locate, read_checkpoint
     from fourtower_search.schema import CatalogSchema
     from fourtower_workers.bootstrapping import layout_from, plan_of
@@ -85,7 +84,7 @@ def _plan(worker: WorkerSettings, catalog: Path | None, settings: str, topic: To
     layout = layout_from(settings)
     source = worker.model or "demo"
     schema = CatalogSchema.load(catalog) if catalog else CatalogSchema()
-    return plan_of(read_checkpoint(locate(source)), source, schema, layout, topic)
+    return plan_of(read_checkpoint(locate(source)), source, schema, layout, None)
 
 
 def _show(findings: Sequence[Finding]) -> None:

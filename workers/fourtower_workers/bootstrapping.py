@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
+from contextlib import suppress
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Literal
 
@@ -10,14 +11,17 @@ from pydantic import ValidationError
 
 from fourtower_encoders.checkpoint import Checkpoint
 from fourtower_encoders.errors import InvalidConfig
+from fourtower_ingest.errors import TopicMismatch
 from fourtower_search.index.generations import GenerationPlan, GenerationRecord, Generations
 from fourtower_search.index.settings import IndexSettings
 from fourtower_search.query.forms import first_problem
 from fourtower_search.schema import CatalogSchema
+from fourtower_workers.reindexing.turns import Turn
 
 if TYPE_CHECKING:
     from fourtower_ingest.broker.admin import LogAdmin, TopicFacts
     from fourtower_ingest.settings import TopicSettings
+    from fourtower_ingest.topics import TopicPlan
 
 TIMEOUT_S = 60.0
 
@@ -40,7 +44,7 @@ def arrange_topics(admin: LogAdmin, settings: TopicSettings) -> tuple[list[Findi
     before = admin.topics(names)
     for plan in with_room_for_letters(plans, before):
         if before[plan.name] is None:
-            admin.create(plan.name, partitions=plan.partitions, replication=plan.replication, configs=plan.configs)
+            _create(admin, plan)
     after = admin.topics(names)
     left = compare_all(plans, after)
     findings = []
@@ -57,17 +61,23 @@ def plan_of(
     checkpoint: Checkpoint, source: str, catalog: CatalogSchema, layout: IndexSettings, topic: TopicFacts | None
 ) -> GenerationPlan:
     """How an index for a checkpoint, a catalog and a topic is made."""
-    return GenerationPlan(
+    plan = GenerationPlan(
         model=source_of(checkpoint, source),
         model_id=checkpoint.model_id,
         dim=2 * checkpoint.config.dim,
         catalog=catalog,
         kappa_image=checkpoint.params.kappa_image,
         kappa_text=checkpoint.params.kappa_text,
-        topic_id=topic.topic_id if topic else "",
-        partition_count=topic.partitions if topic else 0,
         index=layout,
     )
+    return filled_by(plan, topic)
+
+
+def filled_by(plan: GenerationPlan, topic: TopicFacts | None) -> GenerationPlan:
+    """A plan with the topic from which the index will be filled, if there is one."""
+    if topic is None:
+        return plan
+    return plan.model_copy(update={"topic_id": topic.topic_id, "partition_count": topic.partitions})
 
 
 def layout_from(settings: str, option: str = "--settings") -> IndexSettings:
@@ -87,6 +97,17 @@ def source_of(checkpoint: Checkpoint, source: str) -> str:
     return source if source == "demo" else str(checkpoint.folder.resolve())
 
 
+def check_plan(generations: Generations, plan: GenerationPlan) -> None:
+    """Refuse a plan that can't be carried out, where it would be, before anything is made.
+
+    Raises:
+        InvalidQuery: a parameter of the vector index is missing, or can't be used.
+        Unsupported: the engine lacks what the plan asks for.
+    """
+    if generations.current(timeout_s=TIMEOUT_S) is None:
+        generations.check(plan)
+
+
 def arrange_index(generations: Generations, plan: GenerationPlan, *, catalog_given: bool) -> list[Finding]:
     """Create an index's first generation and its alias, or compare those that are there.
 
@@ -94,28 +115,51 @@ def arrange_index(generations: Generations, plan: GenerationPlan, *, catalog_giv
         generations: of the index.
         plan: what a new one is made by, and an old one compared with.
         catalog_given: whether the plan's catalog was asked for; if not, any will do.
+
+    Raises:
+        IndexUnavailable: another process changes generations all the time.
     """
     live = generations.current(timeout_s=TIMEOUT_S)
+    if live is not None:  # nothing is made, so nobody need wait for us
+        return _verified(live, plan, catalog_given=catalog_given)
+    with Turn(generations, "`fourtower bootstrap`") as turn:
+        return _arranged(generations, plan, turn, catalog_given=catalog_given)
+
+
+def _arranged(generations: Generations, plan: GenerationPlan, turn: Turn, *, catalog_given: bool) -> list[Finding]:
+    """Create what is missing now that nobody else does."""
+    live = generations.current(timeout_s=TIMEOUT_S)
+    if live is not None:  # somebody was faster
+        return _verified(live, plan, catalog_given=catalog_given)
     records = generations.records(timeout_s=TIMEOUT_S)
-    if live is None and not records:
+    if records:
+        record = records[-1]
+        found = _compared(record, plan, catalog_given=catalog_given)
+    else:
         record = generations.create(plan, timeout_s=TIMEOUT_S)
-        generations.point(record.generation, timeout_s=TIMEOUT_S)
-        return [
-            Finding(f"collection {record.collection}", "created", _described(record)),
-            Finding(f"alias {record.alias}", "created", f"points to {record.collection}"),
-        ]
-    record = live or records[-1]
-    told = list(_differences(record, plan, catalog_given=catalog_given))
-    found = Finding(
-        f"collection {record.collection}", "differs" if told else "right", " ".join(told) or _described(record)
-    )
-    if live is not None:
-        return [found, Finding(f"alias {record.alias}", "right", f"points to {record.collection}")]
-    if told:
+        found = Finding(f"collection {record.collection}", "created", _described(record))
+    if found.state == "differs":
         missing = f"There is none, and {record.collection} is not what it should point to."
         return [found, Finding(f"alias {record.alias}", "differs", missing)]
+    turn.check()
     generations.point(record.generation, timeout_s=TIMEOUT_S)
     return [found, Finding(f"alias {record.alias}", "created", f"points to {record.collection}")]
+
+
+def _verified(live: GenerationRecord, plan: GenerationPlan, *, catalog_given: bool) -> list[Finding]:
+    alias = Finding(f"alias {live.alias}", "right", f"points to {live.collection}")
+    return [_compared(live, plan, catalog_given=catalog_given), alias]
+
+
+def _compared(record: GenerationRecord, plan: GenerationPlan, *, catalog_given: bool) -> Finding:
+    told = list(_differences(record, plan, catalog_given=catalog_given))
+    what = f"collection {record.collection}"
+    return Finding(what, "differs", " ".join(told)) if told else Finding(what, "right", _described(record))
+
+
+def _create(admin: LogAdmin, plan: TopicPlan) -> None:
+    with suppress(TopicMismatch):  # somebody was faster; what was made is compared afterwards
+        admin.create(plan.name, partitions=plan.partitions, replication=plan.replication, configs=plan.configs)
 
 
 def _described(record: GenerationRecord) -> str:

@@ -4,11 +4,13 @@ from __future__ import annotations
 
 import json
 from collections.abc import Callable, Iterator
-from contextlib import closing, contextmanager
+from contextlib import AbstractContextManager, closing, contextmanager, nullcontext
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
+
+from fourtower_workers.options import Layout
 
 if TYPE_CHECKING:
     from pydantic import ValidationError
@@ -51,9 +53,7 @@ def create(
     model: Model = "demo",
     alias: Alias = "products",
     token: Token = "",
-    settings: Annotated[
-        str, typer.Option(help='Index type and parameters as JSON, such as {"type": "IVF_FLAT"}.')
-    ] = "{}",
+    settings: Layout = "{}",
     as_json: AsJson = False,
 ) -> None:
     """Create an empty index for a catalog and a model.
@@ -186,7 +186,8 @@ def drop(
     with _generations(index, alias, token) as generations:
         if not yes:
             typer.confirm(f"Delete generation {generation} of {alias} at {index} with all its rows?", abort=True)
-        generations.drop(generation, timeout_s=60)
+        with _turn(index, generations, f"`fourtower index drop --generation {generation}`"):
+            generations.drop(generation, timeout_s=60)
     typer.echo(f"Generation {generation} of {alias} is gone.")
 
 
@@ -194,6 +195,14 @@ def _generations(index: str, alias: str, token: str) -> closing[Generations]:
     from fourtower_search.index.opening import open_generations
 
     return closing(open_generations(index, alias=alias, token=token))
+
+
+def _turn(index: str, generations: Generations, doing: str) -> AbstractContextManager[object]:
+    """Keeps other processes from changing generations meanwhile; a file has only one process."""
+    from fourtower_search.index.milvus.address import parse_address
+    from fourtower_workers.reindexing.turns import Turn
+
+    return Turn(generations, doing) if parse_address(index).file is None else nullcontext()
 
 
 @contextmanager
@@ -231,7 +240,10 @@ def _create(
     from fourtower_workers.bootstrapping import layout_from, plan_of
 
     plan = plan_of(embedder.checkpoint, model, schema, layout_from(settings), None)
-    return create_index(index, plan, alias=alias, token=token, params=embedder.params)
+    with _generations(index, alias, token) as generations:
+        generations.check(plan)
+        with _turn(index, generations, "`fourtower index create`"):
+            return create_index(index, plan, alias=alias, token=token, params=embedder.params)
 
 
 def _indexer(index: ProductIndex, embedder: Embedder, root: Path, *, source: str) -> Any:

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Annotated
 
+import typer
+
 from fourtower_ingest.options import option
 
 if TYPE_CHECKING:
@@ -14,6 +16,8 @@ Index = Annotated[str | None, option("Server of the index, milvus://host:19530."
 Alias = Annotated[str | None, option("Which index of the server.", "WORKER_ALIAS")]
 Generation = Annotated[int | None, option("Which generation of it.", "WORKER_GENERATION", min=1)]
 Token = Annotated[str | None, option("Of the server, user:password.", "WORKER_TOKEN")]
+LAYOUT = 'Index type and parameters as JSON, such as {"type": "IVF_FLAT"}.'
+Layout = Annotated[str, typer.Option("--settings", help=LAYOUT)]
 
 
 def read_both(

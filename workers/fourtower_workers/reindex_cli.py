@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from fourtower_ingest.options import AsJson, Group, Kafka, Redis
-from fourtower_workers.options import Alias, Index, Token, read_both
+from fourtower_workers.options import LAYOUT, Alias, Index, Token, read_both
 from fourtower_workers.reindex_switch_cli import rollback, switch, verify
 
 if TYPE_CHECKING:
@@ -49,7 +49,7 @@ def start(
     ] = None,
     settings: Annotated[
         str | None,
-        typer.Option(help='Index type and parameters as JSON, such as {"type": "IVF_FLAT"}.', show_default=False),
+        typer.Option(help=LAYOUT, show_default=False),
     ] = None,
     metric: Annotated[
         str | None, typer.Option(help="IP, COSINE or L2; by default it stays.", show_default=False)

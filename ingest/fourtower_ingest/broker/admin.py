@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 import time
 from collections.abc import Callable, Mapping, Sequence, Set
 from dataclasses import dataclass
@@ -21,6 +22,7 @@ from fourtower_ingest.settings import KafkaSettings
 Answer = TypeVar("Answer")
 
 RETRY_S = 0.2
+_CODE = re.compile(r"\[Error (-?\d+)\]")
 _BUSY = frozenset({"NonEmptyGroupError", "UnknownMemberIdError", "RebalanceInProgressError"})
 
 
@@ -83,18 +85,19 @@ class LogAdmin:
         """Create a topic, and wait until it can be used.
 
         Raises:
-            TopicMismatch: there is a topic of this name already.
+            TopicMismatch: there is a topic of this name already; it, too, can be used then.
             BrokerUnavailable: the brokers did not answer.
             BrokerRefused: permissions are missing, or the brokers take no such topic.
         """
         wanted = {"num_partitions": partitions, "replication_factor": replication, "configs": dict(configs)}
         with translated(self._kafka, f"creating {name}"):
             answer = self._client.create_topics({name: wanted}, raise_errors=False)["topics"][0]
-            if answer["error_code"] == errors.TopicAlreadyExistsError.errno:
-                raise TopicMismatch(f"Kafka at {self._kafka.bootstrap} has a topic {name} already.")
-            if answer["error_code"] != errors.NoError.errno:
+            exists = answer["error_code"] == errors.TopicAlreadyExistsError.errno
+            if not exists and answer["error_code"] != errors.NoError.errno:
                 raise errors.for_code(answer["error_code"])(answer["error_message"])
             self._client.wait_for_topics([name], timeout_ms=self._kafka.request_timeout_s * 1000)
+        if exists:
+            raise TopicMismatch(f"Kafka at {self._kafka.bootstrap} has a topic {name} already.")
 
     def configure(self, name: str, configs: Mapping[str, str]) -> None:
         """Set some of a topic's settings and leave the rest.
@@ -136,6 +139,15 @@ class LogAdmin:
         """
         self._asked(f"deleting the group {group}", lambda: self._forget(group))
 
+    def members(self, group: str) -> int:
+        """How many consumers a group has now; one that was killed counts until its session has timed out.
+
+        Raises:
+            BrokerUnavailable: the brokers did not answer.
+            BrokerRefused: permissions are missing.
+        """
+        return self._asked(f"asking who reads as {group}", lambda: self._members(group))
+
     def begins(self, topics: Sequence[str]) -> dict[Partition, int]:
         """The first offset of every partition."""
         return self._offsets(topics, OffsetSpec.EARLIEST)
@@ -169,6 +181,16 @@ class LogAdmin:
     def _forget(self, group: str) -> None:
         answer = self._client.delete_groups([group])
         self._check(group, set(answer.values()) - {errors.GroupIdNotFoundError.__name__})
+
+    def _members(self, group: str) -> int:
+        described = self._client.describe_groups([group])[group]
+        if told := described["error"]:  # the client answers with a text where it could raise
+            code = _CODE.match(told)
+            error = errors.for_code(int(code[1])) if code else errors.UnknownError
+            if error is errors.GroupIdNotFoundError:
+                return 0
+            raise error(group)
+        return len(described["members"])
 
     def _check(self, group: str, told: Set[str]) -> None:
         """Raise what the brokers told of a group that somebody wants to change; the client only returns it."""

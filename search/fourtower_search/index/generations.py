@@ -72,6 +72,10 @@ class Generations(Protocol):
         """The one that the alias points to; None before it ever did."""
         ...
 
+    def check(self, plan: GenerationPlan) -> None:
+        """Refuse a plan that the engine could not carry out; `create` does so, too, before it makes anything."""
+        ...
+
     def create(self, plan: GenerationPlan, *, timeout_s: float) -> GenerationRecord:
         """Create and record the next generation, empty and not yet live."""
         ...
@@ -92,8 +96,12 @@ class Generations(Protocol):
         """Delete it with all its rows; the live one is refused."""
         ...
 
+    def prepare(self, *, timeout_s: float) -> None:
+        """Make room for claims where no generation was ever created; where there is room, nothing changes."""
+        ...
+
     def announce(self, claim: Claim, *, timeout_s: float) -> None:
-        """Say, or say again, that a process is about to change something; there must be a generation."""
+        """Say, or say again, that a process is about to change something."""
         ...
 
     def announced(self, *, timeout_s: float) -> list[Claim]:
@@ -131,6 +139,9 @@ class MemoryGenerations:
         with self._lock:
             return self._records.get(self._live)
 
+    def check(self, plan: GenerationPlan) -> None:
+        """Do nothing: any plan will do."""
+
     def create(self, plan: GenerationPlan, *, timeout_s: float) -> GenerationRecord:
         """Create the next generation."""
         with self._lock:
@@ -163,6 +174,9 @@ class MemoryGenerations:
             check_droppable(record, self._records.get(self._live))
             self._records[generation] = record.model_copy(update={"dropped": True})
             del self._rows[generation]
+
+    def prepare(self, *, timeout_s: float) -> None:
+        """Do nothing: there is room."""
 
     def announce(self, claim: Claim, *, timeout_s: float) -> None:
         """Say that a process is about to change something."""

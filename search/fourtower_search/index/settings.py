@@ -6,11 +6,12 @@ from typing import Any, Literal
 
 from pydantic import BaseModel, ConfigDict, Field, model_validator
 
+from fourtower_search.index.vector_indexes import KNOWN, VectorIndex, usual
+
 VectorType = Literal["float32", "float16", "bfloat16"]
 Metric = Literal["IP", "COSINE", "L2"]
 EXACT = frozenset({"FLAT", "HNSW", "IVF_FLAT"})
 """Index types that score the stored vectors themselves, not compressed ones."""
-DEFAULT_EF = 128
 
 
 class IndexSettings(BaseModel):
@@ -21,7 +22,7 @@ class IndexSettings(BaseModel):
     type: str = Field(default="HNSW", pattern=r"^[A-Z][A-Z0-9_]{1,31}$")
     """HNSW, FLAT, IVF_FLAT, AUTOINDEX, or any other that the server knows."""
     params: dict[str, Any] = {}
-    """What the index is built with."""
+    """What the index is built with; what is left out has its usual value (`vector_indexes`)."""
     search: dict[str, Any] = {}
     """What it is searched with; HNSW's `ef` grows with the number of hits asked for."""
     metric: Metric = "IP"
@@ -35,11 +36,14 @@ class IndexSettings(BaseModel):
     @model_validator(mode="before")
     @classmethod
     def _usual_params(cls, given: Any) -> Any:
-        """An HNSW index without parameters gets the usual ones; other types have other parameters."""
-        if isinstance(given, dict) and str(given.get("type", "HNSW")).startswith("HNSW"):
-            # With M = 16 searches are as good, but not those under a filter, whose paths lead past what it leaves out.
-            return {"params": {"M": 32, "efConstruction": 300}, "search": {"ef": DEFAULT_EF}, **given}
-        return given
+        """What is left out is as usual."""
+        if not isinstance(given, dict):
+            return given
+        filled = dict(given)
+        for name, values in zip(("params", "search"), usual(str(given.get("type", "HNSW"))), strict=True):
+            own = given.get(name, {})
+            filled[name] = {**values, **own} if isinstance(own, dict) else own
+        return filled
 
     @property
     def is_graph(self) -> bool:
@@ -53,6 +57,7 @@ class IndexSettings(BaseModel):
 
     def search_params(self, limit: int) -> dict[str, Any]:
         """What to search with for so many hits."""
-        if self.is_graph:
-            return {**self.search, "ef": max(int(self.search.get("ef", DEFAULT_EF)), limit)}
+        breadth = KNOWN.get(self.type, VectorIndex()).breadth
+        if breadth and breadth in self.search:
+            return {**self.search, breadth: max(int(self.search[breadth]), limit)}
         return dict(self.search)

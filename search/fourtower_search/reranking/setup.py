@@ -5,6 +5,7 @@ from __future__ import annotations
 import threading
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, field
+from functools import cached_property
 from typing import Final
 
 from fourtower_search.errors import InvalidQuery, SearchError, Unsupported
@@ -86,15 +87,20 @@ class InstalledRerankers(Mapping[str, Reranker]):
             return self._opened[name]
 
     def _open(self, name: str) -> Reranker:
-        if name not in known_plugins(GROUP):
+        if name not in self._names:
             raise KeyError(name)
         return open_reranker(RerankerSetup(name, self._model_id, self._schema, self._options.get(name, {})))
 
     def __iter__(self) -> Iterator[str]:
-        return iter(known_plugins(GROUP))
+        return iter(self._names)
 
     def __len__(self) -> int:
-        return len(known_plugins(GROUP))
+        return len(self._names)
+
+    @cached_property
+    def _names(self) -> tuple[str, ...]:
+        """Whoever asks for the facts of an index asks for these; what is installed is looked for once."""
+        return tuple(known_plugins(GROUP))
 
 
 class Rerankers(Mapping[str, Reranker]):

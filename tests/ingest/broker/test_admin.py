@@ -78,6 +78,17 @@ def test_a_group_that_somebody_reads_as_is_left_alone(kafka, admin, new_topic):
     assert admin.committed(group) == {}
 
 
+def test_the_members_of_a_group_are_counted(kafka, admin, new_topic, group):
+    topics = [new_topic(partitions=2)]
+    assert admin.members(group) == 0, "there is no such group"
+    with Member(kafka, topics, group, instance="named") as member, Member(kafka, topics, group) as other:
+        until(lambda: member.owned and other.owned, what="a partition for each")
+        assert admin.members(group) == 2
+    until(lambda: admin.members(group) == 0, what="the session of the one that keeps its place when it ends")
+    admin.commit(group, {Partition(topics[0], 0): 0})
+    assert admin.members(group) == 0, "it has offsets alone"
+
+
 def test_ends_and_beginnings_move(kafka, admin, new_topic):
     topic = new_topic(partitions=2)
     zero, one = Partition(topic, 0), Partition(topic, 1)

@@ -8,8 +8,9 @@ from pydantic import ValidationError
 from fourtower_search.errors import InvalidQuery, Unsupported
 from fourtower_search.index.capabilities import SINCE, features_of
 from fourtower_search.index.milvus.address import parse_address
-from fourtower_search.index.milvus.layout import check_possible
+from fourtower_search.index.milvus.layout import Shape, check_possible
 from fourtower_search.index.settings import IndexSettings
+from fourtower_search.schema import CatalogSchema
 
 FEATURES = ("grouping", "half_vectors", "inverted", "lexical", "nullable")
 
@@ -49,11 +50,11 @@ def test_the_table_names_every_feature_in_order():
 
 
 def test_half_vectors_are_refused_where_the_server_has_none():
-    settings = IndexSettings(vectors="float16")
-    check_possible(settings, features_of("2.4.0"))
+    shape = Shape(CatalogSchema(), 8, IndexSettings(vectors="float16"))
+    check_possible(shape, features_of("2.4.0"))
     for version in ("2.3.5", "milvus_lite-3.2.2"):
         with pytest.raises(Unsupported, match="stores no float16 vectors; use float32"):
-            check_possible(settings, features_of(version))
+            check_possible(shape, features_of(version))
 
 
 @pytest.mark.parametrize(
@@ -107,6 +108,17 @@ def test_hnsw_looks_at_least_as_deep_as_hits_are_wanted():
         "nprobe": 8
     }
     assert IndexSettings(type="FLAT").params == {}
+
+
+def test_what_is_left_out_of_the_settings_is_as_usual():
+    assert IndexSettings(params={"M": 8}).params == {"M": 8, "efConstruction": 300}
+    assert IndexSettings(search={}).search == {"ef": 128}
+    assert IndexSettings(type="IVF_FLAT").params == {"nlist": 128}
+    assert IndexSettings(type="IVF_FLAT", params={"nlist": 1024}).search == {"nprobe": 32}
+    assert IndexSettings(type="IVF_PQ").params == {"nlist": 128, "nbits": 8}
+    assert IndexSettings(type="LATER", params={"x": 1}).params == {"x": 1}
+    with pytest.raises(ValidationError, match="params"):
+        IndexSettings(params="many")
 
 
 def test_settings_say_whether_scores_are_exact():

@@ -13,6 +13,7 @@ from tests.search.index.conftest import drop, new_name
 from fourtower_search.errors import IndexMismatch, IndexUnavailable, InvalidQuery, Unsupported
 from fourtower_search.index.conditions import Compare, Every
 from fourtower_search.index.deadline import Deadline
+from fourtower_search.index.milvus import collections
 from fourtower_search.index.milvus.address import parse_address
 from fourtower_search.index.milvus.collections import create_collection, exists
 from fourtower_search.index.milvus.connection import Connection, Field
@@ -21,6 +22,7 @@ from fourtower_search.index.milvus.rows import MilvusRows
 from fourtower_search.index.rows import Order, Row
 from fourtower_search.index.settings import IndexSettings
 from fourtower_search.index.store import PAGE
+from fourtower_search.index.vector_indexes import LITE
 from fourtower_search.schema import Attribute, CatalogSchema
 
 SCHEMA = CatalogSchema(attributes={"brand": Attribute(type="string"), "price": Attribute(type="float")})
@@ -28,6 +30,7 @@ SHAPE = Shape(SCHEMA, 8, IndexSettings())
 WIDE = 16
 ALL = Every(())
 MILVUS = ["lite_file", "lite_server", "milvus"]
+SERVER = ["FLAT", "AUTOINDEX", "HNSW", "IVF_FLAT", "IVF_SQ8", "IVF_PQ", "SCANN", "DISKANN"]
 
 
 @pytest.fixture
@@ -135,6 +138,72 @@ def test_what_the_engine_lacks_or_nobody_made_is_said(connection):
     with pytest.raises(IndexMismatch, match="could not describe the collection nobody_made_this"):
         MilvusRows.open(connection, "nobody_made_this", SHAPE, timeout_s=60)
     assert not exists(connection, "nobody_made_this", Deadline(20))
+
+
+@pytest.mark.parametrize(
+    ("engine", "kind", "params"),
+    [
+        *(("lite_file", kind, {}) for kind in LITE),
+        *(("milvus", kind, {"m": 4} if kind == "IVF_PQ" else {}) for kind in SERVER),
+    ],
+)
+def test_every_type_can_be_had_by_its_name_and_finds_what_it_should(connection, name, kind, params):
+    settings = IndexSettings(type=kind, params=params)
+    store = MilvusRows.create(connection, name, Shape(CatalogSchema(), WIDE, settings), timeout_s=60)
+    rows = [Row(f"p{number}", Order(1, False, "d"), 0, 1, vector=halves(number)) for number in range(100)]
+    store.upsert(rows, timeout_s=20)
+    store.flush(timeout_s=20)
+    found = store.search(rows[7].vector[None], ALL, limit=1, consistency="strong", timeout_s=20)
+    assert found[0][0].product_id == "p7"
+
+
+@pytest.mark.parametrize(
+    ("engine", "settings", "error", "message"),
+    [
+        ("milvus", {"type": "IVF_PQ"}, InvalidQuery, "IVF_PQ needs m, .* from 1 to 16 by which 16 can be divided;"),
+        ("milvus", {"type": "IVF_PQ", "params": {"m": 5}}, InvalidQuery, "can't use m 5, which must be"),
+        ("milvus", {"type": "IVF_FLAT", "params": {"nlist": 65_537}}, InvalidQuery, "nlist 65537, .* 1 to 65,536;"),
+        ("milvus", {"params": {"M": 4_000}}, InvalidQuery, "HNSW can't use M 4000"),
+        ("milvus", {"search": {"ef": "deep"}}, InvalidQuery, "can't use ef 'deep'"),
+        ("milvus", {"type": "GPU_IVF_FLAT"}, InvalidQuery, "nlist out of range"),
+        ("milvus", {"type": "NONSENSE"}, InvalidQuery, "invalid index type: NONSENSE"),
+        ("milvus", {"type": "BIN_FLAT"}, InvalidQuery, "could not index the column vector"),
+        ("lite_file", {"type": "IVF_PQ", "params": {"m": 4}}, Unsupported, "no index type IVF_PQ; use FLAT, HNSW,"),
+        ("lite_file", {"type": "IVF_SQ8", "search": {"nprobe": 0}}, InvalidQuery, "can't use nprobe 0"),
+    ],
+)
+def test_an_index_that_cannot_be_made_is_refused_and_leaves_nothing(connection, name, settings, error, message):
+    shape = Shape(CatalogSchema(), WIDE, IndexSettings(**settings))
+    with pytest.raises(error, match=message) as caught:
+        MilvusRows.create(connection, name, shape, timeout_s=60)
+    assert "try again" not in str(caught.value)
+    assert not exists(connection, name, Deadline(20))
+
+
+@pytest.mark.parametrize("engine", MILVUS)
+def test_an_index_is_built_with_its_parameters(connection, name):
+    settings = IndexSettings(type="IVF_FLAT", params={"nlist": 5})
+    create_collection(connection, name, Shape(CatalogSchema(), WIDE, settings), Deadline(60))
+    told = connection.call("describe_index", "look", Deadline(20), collection_name=name, index_name=VECTOR)
+    assert int((told.get("params") or told)["nlist"]) == 5
+
+
+@pytest.mark.parametrize("engine", ["lite_server", "milvus"])
+def test_what_somebody_else_makes_meanwhile_is_taken_up(connection, name, monkeypatch):
+    answers = {"exists": [False], "_indexed": [set()]}
+
+    def outrun(method):
+        original = getattr(collections, method)
+        monkeypatch.setattr(
+            collections, method, lambda *args: answers[method].pop() if answers[method] else original(*args)
+        )
+
+    create_collection(connection, name, SHAPE, Deadline(60))
+    outrun("exists")
+    outrun("_indexed")
+    create_collection(connection, name, SHAPE, Deadline(60))
+    assert answers == {"exists": [], "_indexed": []}, "it was told that nothing is there"
+    assert MilvusRows.open(connection, name, SHAPE, timeout_s=60).count(ALL, timeout_s=20) == 0
 
 
 @pytest.mark.parametrize("engine", ["lite_file"])

@@ -13,6 +13,7 @@ from fourtower_search.errors import IndexMismatch, InvalidQuery
 from fourtower_search.index.generations import GenerationPlan, MemoryGenerations
 from fourtower_search.index.life import Life, Seeding, Verification
 from fourtower_search.index.settings import IndexSettings
+from fourtower_workers.bootstrapping import arrange_index
 from fourtower_workers.reindexing import dropping, switching
 from fourtower_workers.reindexing.recording import record_seeding, record_verification
 from fourtower_workers.reindexing.seeding import Copying, Seeder
@@ -152,6 +153,38 @@ def test_a_verification_that_is_recorded_during_a_switch_loses_nothing(generatio
     one.wait()
     other.wait()
     assert life(generations, 2) == Life(verification=good, previous=1, switched_at=NOW)
+
+
+def bootstrap(generations, plan=PLAN):
+    return [finding.state for finding in arrange_index(generations, plan, catalog_given=False)]
+
+
+@pytest.mark.parametrize("step", ["create", "point"])
+def test_of_two_bootstraps_the_second_one_compares_with_what_the_first_one_made(step):
+    generations, other_plan = MemoryGenerations("shop"), PLAN.model_copy(update={"model_id": "m2"})
+    one, other = together(generations, bootstrap, lambda opened: bootstrap(opened, other_plan), held=step)
+    assert one.wait() == ["created", "created"]
+    assert other.wait() == ["differs", "right"]
+    assert [(each.generation, each.model_id) for each in generations.records(timeout_s=30)] == [(1, "m1")]
+    assert live(generations) == 1
+
+
+def test_a_switch_that_is_given_during_a_bootstrap_finds_done_what_it_wants():
+    generations = MemoryGenerations("shop")
+    generations.create(PLAN, timeout_s=30)
+    one, other = together(generations, bootstrap, lambda opened: switching.switch(opened, 1, now=NOW), held="point")
+    assert one.wait() == ["right", "created"]
+    assert not other.wait().moved
+    assert life(generations, 1) == Life()
+
+
+def test_a_bootstrap_that_has_nothing_to_make_waits_for_nobody(generations):
+    slow = Held(generations, "point")
+    switch = Errand(lambda: switching.switch(slow, 2, now=NOW))
+    assert slow.reached.wait(30)
+    assert bootstrap(generations) == ["right", "right"], "though the switch stands still"
+    slow.go.set()
+    assert switch.wait().live.generation == 2
 
 
 def begin(hall, generations, **how):

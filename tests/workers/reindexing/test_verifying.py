@@ -71,6 +71,39 @@ def test_what_is_not_filled_or_far_behind_is_looked_at_no_closer(two):
     assert missed(two.verify()) == ["It is not filled yet; `fourtower reindex start` goes on with it."]
 
 
+NOBODY = (
+    "Its group is 3 records behind and has no members, so nobody fills it any more; start its ingester "
+    "(`fourtower ingest --generation 1 --group shop.g1 --no-dead-letters`), see that its worker runs, and verify it "
+    "again."
+)
+
+
+def test_what_nobody_fills_any_more_does_not_pass_however_little_it_is_behind(two):
+    two.record = two.record.model_copy(update={"life": Life(group="shop.g1")})
+    two.behind = 3
+    assert two.verify().passed
+    two.members = 0
+    found = two.verify()
+    assert (missed(found), found.pairing) == ([NOBODY], None)
+    two.behind = 0
+    assert two.verify().passed, "it has read all that there is"
+
+
+def test_an_ingester_that_was_killed_shortly_before_is_missed_at_the_end(two):
+    two.record = two.record.model_copy(update={"life": Life(group="shop.g1")})
+    two.behind = 3
+    verifier = two.verifier()
+
+    def killed():
+        seen = two.positions()
+        two.members = 0
+        return seen
+
+    found = replace(verifier, positions=killed).run()
+    assert missed(found) == [NOBODY]
+    assert found.pairing is not None
+
+
 def test_every_difference_between_generations_is_found_and_named(two):
     two.write(upsert(1, "only-live"), into="live")
     two.write(upsert(1, "only-next"), into="following")

@@ -19,6 +19,12 @@ def next_group(group: str, generation: int) -> str:
     return f"{first_group(group)}.g{generation}"
 
 
+def ingester_of(record: GenerationRecord) -> str:
+    """The command of the ingester that fills a generation which is not live."""
+    group = f" --group {record.life.group}" if record.life.group else ""
+    return f"fourtower ingest --generation {record.generation}{group} --no-dead-letters"
+
+
 def first_group(group: str) -> str:
     """The group of the settings; where they name that of a later generation, the one from which its name comes."""
     return _SUFFIX.sub("", group)

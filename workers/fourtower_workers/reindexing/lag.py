@@ -24,6 +24,13 @@ class Position(NamedTuple):
     """Whether it has committed anything beyond where it was placed, or there is nothing that it could."""
     committed: Mapping[Partition, int]
     """Of each partition that is read; its beginning where nothing was committed."""
+    members: int = 0
+    """Ingesters that read as this group; not asked for where there is nothing that they could read."""
+
+    @property
+    def attended(self) -> bool:
+        """Whether somebody reads what is left, if anything is."""
+        return not self.lag or self.members > 0
 
 
 def places_of(record: GenerationRecord) -> dict[Partition, int]:
@@ -50,7 +57,8 @@ def position_of(
     """
     committed = admin.committed(group)
     begins, ends = admin.begins(topics), admin.ends(topics)
-    return position(begins, ends, committed, placed=placed)
+    found = position(begins, ends, committed, placed=placed)
+    return found._replace(members=admin.members(group)) if found.lag else found
 
 
 def position(

@@ -12,7 +12,7 @@ from fourtower_ingest.log import Partition
 from fourtower_search.errors import IndexMismatch, InvalidQuery
 from fourtower_search.index.generations import GenerationPlan, GenerationRecord, Generations
 from fourtower_search.index.life import Life, Seeding
-from fourtower_workers.reindexing.groups import group_of, next_group
+from fourtower_workers.reindexing.groups import group_of, ingester_of, next_group
 from fourtower_workers.reindexing.lag import places_of
 from fourtower_workers.reindexing.planning import Changes, differences, plan_next
 from fourtower_workers.reindexing.turns import Turn
@@ -46,11 +46,7 @@ class Begun:
     @property
     def commands(self) -> tuple[str, str]:
         """What fills it from now on."""
-        number = self.record.generation
-        return (
-            f"fourtower worker --generation {number}",
-            f"fourtower ingest --generation {number} --group {self.record.life.group} --no-dead-letters",
-        )
+        return f"fourtower worker --generation {self.record.generation}", ingester_of(self.record)
 
 
 def begin(

@@ -45,7 +45,7 @@ class Turn:
     """The right to change generations, as long as the block lasts.
 
     Args:
-        generations: of an index that has at least one.
+        generations: of an index.
         doing: what for, as others are told.
         pace: how long to wait for others.
         clock: seconds that only go forward.
@@ -70,6 +70,7 @@ class Turn:
         Raises:
             IndexUnavailable: somebody was, all the time, or the index did not answer.
         """
+        self._generations.prepare(timeout_s=TIMEOUT_S)
         try:
             self._wait()
         except BaseException:

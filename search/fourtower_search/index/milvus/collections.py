@@ -2,9 +2,12 @@
 
 from __future__ import annotations
 
-from fourtower_search.errors import IndexMismatch, SearchError
+from collections.abc import Mapping
+from typing import Any
+
+from fourtower_search.errors import IndexMismatch, InvalidQuery, SearchError, Unsupported
 from fourtower_search.index.deadline import Deadline
-from fourtower_search.index.milvus.connection import Connection
+from fourtower_search.index.milvus.connection import Connection, Field
 from fourtower_search.index.milvus.layout import (
     LEXICAL,
     VECTOR,
@@ -23,21 +26,53 @@ def create_collection(connection: Connection, name: str, shape: Shape, deadline:
 
     Raises:
         IndexMismatch: there is one of this name with other columns.
+        InvalidQuery: a parameter of the vector index is missing, or can't be used.
         Unsupported: the server can't do what the settings ask for.
     """
-    check_possible(shape.settings, connection.features)
-    if not exists(connection, name, deadline):
-        fields = fields_of(shape, lexical=connection.features.lexical)
-        try:
-            connection.create_collection(name, fields, deadline, shards=shape.settings.shards)
-        except SearchError:
-            if not exists(connection, name, deadline):  # else somebody was faster
-                raise
+    check_possible(shape, connection.features)
+    fields = fields_of(shape, lexical=connection.features.lexical)
+    made = ensure_collection(connection, name, fields, deadline, shards=shape.settings.shards)
     lexical = _check_columns(connection, name, shape, deadline)
+    try:
+        ensure_indexes(connection, name, indexes_of(shape, connection.features, lexical=lexical), deadline)
+    except (InvalidQuery, Unsupported):
+        if made:  # only now did the server look at its settings
+            connection.call("drop_collection", f"drop {name} again", deadline, collection_name=name)
+        raise
+
+
+def ensure_collection(
+    connection: Connection, name: str, fields: Mapping[str, Field], deadline: Deadline, *, shards: int = 1
+) -> bool:
+    """Create a collection, without indexes, unless there is one; its columns are not looked at.
+
+    Returns:
+        Whether it was created.
+    """
+    if exists(connection, name, deadline):
+        return False
+    try:
+        connection.create_collection(name, fields, deadline, shards=shards)
+    except SearchError:
+        if not exists(connection, name, deadline):  # else somebody was faster
+            raise
+        return False
+    return True
+
+
+def ensure_indexes(
+    connection: Connection, name: str, wanted: Mapping[str, Mapping[str, Any]], deadline: Deadline
+) -> None:
+    """Index those columns of a collection that have no index yet."""
     present = _indexed(connection, name, deadline)
-    for column, params in indexes_of(shape, connection.features, lexical=lexical).items():
-        if column not in present:
+    for column, params in wanted.items():
+        if column in present:
+            continue
+        try:
             connection.create_index(name, column, params, deadline)
+        except SearchError:
+            if column not in _indexed(connection, name, deadline):  # else somebody was faster
+                raise
 
 
 def check_collection(connection: Connection, name: str, shape: Shape, deadline: Deadline) -> bool:

@@ -135,6 +135,9 @@ class Connection:
 
     def create_index(self, collection: str, column: str, params: Mapping[str, Any], deadline: Deadline) -> None:
         """Index one column; an empty collection has its index at once."""
+        if self.features.one_writer and params.get("params"):
+            # Milvus Lite reads them from one text, and ignores them as pymilvus sends them to servers.
+            params = {**params, "params": {"params": params["params"]}}
         wanted = self._client.prepare_index_params()
         wanted.add_index(column, index_name=column, **params)
         # Without `sync=False` pymilvus waits for the index, and forgets a timeout that is not a whole number.

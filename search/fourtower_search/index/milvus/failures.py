@@ -104,6 +104,11 @@ PHRASES: dict[str, Meaning] = {
     "cannot parse expression": "invalid",
     "larger than max": "invalid",
     "maxOutputSize": "invalid",
+    # Of a vector index that a server does not know, or not with these parameters.
+    "invalid index type": "invalid",
+    "out of range: [": "invalid",
+    "parameter `": "invalid",
+    "is only supported": "invalid",
     "permission deny": "mismatch",
     "auth check failure": "mismatch",
     "CERTIFICATE_VERIFY_FAILED": "mismatch",

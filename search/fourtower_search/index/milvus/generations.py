@@ -17,10 +17,10 @@ from fourtower_search.index.generations import (
     parse_record,
     record_of,
 )
-from fourtower_search.index.milvus.collections import exists
+from fourtower_search.index.milvus.collections import ensure_collection, ensure_indexes, exists
 from fourtower_search.index.milvus.connection import Connection, Field
 from fourtower_search.index.milvus.failures import NO_SUCH_ALIAS
-from fourtower_search.index.milvus.layout import MAX_TEXT, Shape
+from fourtower_search.index.milvus.layout import MAX_TEXT, Shape, check_possible
 from fourtower_search.index.milvus.rows import MilvusRows
 from fourtower_search.index.store import PAGE
 
@@ -49,20 +49,24 @@ class MilvusGenerations:
         """The live one."""
         return self._current(Deadline(timeout_s))
 
+    def check(self, plan: GenerationPlan) -> None:
+        """Refuse a plan that this server could not carry out."""
+        check_possible(_shape(plan), self._connection.features)
+
     def create(self, plan: GenerationPlan, *, timeout_s: float) -> GenerationRecord:
         """Create the next generation: its collection first, so that nothing is recorded that is not there.
 
         What an interrupted creation left is taken up by the next one if it has the same catalog and dimension,
         and skipped otherwise.
         """
+        self.check(plan)
         deadline = Deadline(timeout_s)
         self._ensure_records(deadline)
         number = next_number(self._all(deadline))
         while True:
             record = record_of(plan, self.alias, number)
-            shape = Shape(plan.catalog, plan.dim, plan.index)
             try:
-                MilvusRows.create(self._connection, record.collection, shape, timeout_s=deadline.left())
+                MilvusRows.create(self._connection, record.collection, _shape(plan), timeout_s=deadline.left())
             except IndexMismatch:
                 if not exists(self._connection, record.collection, deadline):
                     raise
@@ -80,10 +84,9 @@ class MilvusGenerations:
     def open(self, record: GenerationRecord, *, timeout_s: float) -> MilvusRows:
         """Its rows, over a connection of their own."""
         deadline = Deadline(timeout_s)
-        shape = Shape(record.catalog, record.dim, record.index)
         connection = self._connection.another(timeout_s=deadline.left())
         try:
-            return MilvusRows.open(connection, record.collection, shape, timeout_s=deadline.left())
+            return MilvusRows.open(connection, record.collection, _shape(record), timeout_s=deadline.left())
         except SearchError:
             connection.close()
             raise
@@ -106,6 +109,10 @@ class MilvusGenerations:
         doing = f"drop {record.collection}"
         self._connection.call("drop_collection", doing, deadline, collection_name=record.collection)
         self._save(record.model_copy(update={"dropped": True}), deadline)
+
+    def prepare(self, *, timeout_s: float) -> None:
+        """Create what holds records and claims, if it is not there."""
+        self._ensure_records(Deadline(timeout_s))
 
     def announce(self, claim: Claim, *, timeout_s: float) -> None:
         """Say that a process is about to change something: a row beside the records, below their numbers."""
@@ -179,9 +186,11 @@ class MilvusGenerations:
         self._connection.call("upsert", doing, deadline, collection_name=self._side, data=[row])
 
     def _ensure_records(self, deadline: Deadline) -> None:
-        if not exists(self._connection, self._side, deadline):
-            self._connection.create_collection(self._side, FIELDS, deadline, shards=1)
-        if not self._connection.call("list_indexes", "list indexes", deadline, collection_name=self._side):
-            index = {"index_type": "FLAT", "metric_type": "IP", "params": {}}
-            self._connection.create_index(self._side, "vector", index, deadline)
+        ensure_collection(self._connection, self._side, FIELDS, deadline)
+        index = {"index_type": "FLAT", "metric_type": "IP", "params": {}}
+        ensure_indexes(self._connection, self._side, {"vector": index}, deadline)
         self._connection.load(self._side, deadline)
+
+
+def _shape(plan: GenerationPlan) -> Shape:
+    return Shape(plan.catalog, plan.dim, plan.index)

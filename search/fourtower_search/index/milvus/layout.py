@@ -6,11 +6,12 @@ from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from typing import Any
 
-from fourtower_search.errors import Unsupported
+from fourtower_search.errors import InvalidQuery, Unsupported
 from fourtower_search.index.capabilities import Features
 from fourtower_search.index.columns import Column, columns_of
 from fourtower_search.index.milvus.connection import Field, FieldType
 from fourtower_search.index.settings import IndexSettings, Metric, VectorType
+from fourtower_search.index.vector_indexes import KNOWN, LITE, VectorIndex
 from fourtower_search.schema import CatalogSchema
 
 VECTOR, WORDS, LEXICAL = "vector", "words", "lexical"
@@ -78,16 +79,25 @@ def inner_product(metric: Metric, found: float, query_length: float) -> float:
     return found
 
 
-def check_possible(settings: IndexSettings, features: Features) -> None:
-    """Refuse what an engine lacks.
+def check_possible(shape: Shape, features: Features) -> None:
+    """Refuse what an engine lacks, and parameters of an index that would fail only when its collection is made.
 
     Raises:
-        Unsupported: it can't store such vectors.
+        Unsupported: it can't store such vectors, or has no such index.
+        InvalidQuery: a parameter is missing, or can't be used.
     """
+    settings = shape.settings
     if settings.vectors != "float32" and not features.half_vectors:
         raise Unsupported(
             f"{features.engine} stores no {settings.vectors} vectors; use float32, or a Milvus server from 2.4 on."
         )
+    if features.one_writer and settings.type not in LITE:
+        raise Unsupported(
+            f"{features.engine} has no index type {settings.type}; use {', '.join(LITE)}, or a Milvus server."
+        )
+    index = KNOWN.get(settings.type, VectorIndex())
+    if problems := list(index.problems(settings.params, settings.search, shape.dim)):
+        raise InvalidQuery(f"The index type {settings.type} {' and '.join(problems)}; change the index settings.")
 
 
 def found_fields(description: Mapping[str, Any]) -> dict[str, Field]:
