@@ -15,19 +15,17 @@ from contextlib import contextmanager
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from email.utils import parsedate_to_datetime
-from functools import lru_cache
-from importlib.metadata import PackageNotFoundError, version
-from pathlib import Path
 from types import TracebackType
 from typing import Self, TypeVar
 
-import certifi
 import httpcore
 
+from fourtower_encoders.certificates import tls_context
 from fourtower_encoders.connections import Connections
-from fourtower_encoders.errors import ImageRejected, ImageUnavailable, InvalidConfig
+from fourtower_encoders.errors import ImageRejected, ImageUnavailable
 from fourtower_encoders.fetch_policy import FetchPolicy, Target
 from fourtower_encoders.patience import Patience
+from fourtower_encoders.release import own_version
 from fourtower_encoders.vetted_network import Deadline, Resolver, VettedNetwork, resolve
 
 __all__ = ["FetchPolicy", "Fetched", "ImageFetcher"]
@@ -76,8 +74,8 @@ class ImageFetcher:
     def __init__(self, policy: FetchPolicy, *, resolver: Resolver = resolve) -> None:
         self._policy = policy
         self._deadline = Deadline()
-        self._agent = f"fourtower/{_own_version()}"
-        self._tls = _tls_context(policy.ca_file)
+        self._agent = f"fourtower/{own_version()}"
+        self._tls = tls_context(policy.ca_file)
         self._patience = Patience(policy.patience_s)
         self._network = VettedNetwork(policy, self._deadline, resolver)
         self._connections = Connections(self._connection, most=policy.max_connections)
@@ -247,22 +245,3 @@ def _retry_after_s(value: str) -> float:
         return 0.0
     aware = moment if moment.tzinfo else moment.replace(tzinfo=UTC)
     return max((aware - datetime.now(UTC)).total_seconds(), 0.0)
-
-
-@lru_cache(maxsize=8)
-def _tls_context(ca_file: Path | None) -> ssl.SSLContext:
-    """Loading the public roots takes some 50 ms, so fetchers share what comes of it."""
-    context = ssl.create_default_context(cafile=certifi.where())
-    if ca_file is not None:
-        try:
-            context.load_verify_locations(ca_file)
-        except OSError as error:
-            raise InvalidConfig(f"ca_file {str(ca_file)!r} is no readable PEM file of certificates.") from error
-    return context
-
-
-def _own_version() -> str:
-    try:
-        return version("fourtower")
-    except PackageNotFoundError:  # run from a source tree
-        return "0"

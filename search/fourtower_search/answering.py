@@ -61,6 +61,27 @@ class ProductPage:
     """There are products after the last of these."""
 
 
+@dataclass(frozen=True, slots=True)
+class Count:
+    """How many products, and in which generation."""
+
+    count: int
+    generation: str
+
+
+@dataclass(frozen=True, slots=True)
+class Embeddings:
+    """Embeddings as those of queries, and whose they are."""
+
+    texts: NDArray[np.float32]
+    """`[N, D]`"""
+    images: NDArray[np.float32]
+    """`[M, D]`"""
+    model_id: str
+    """Short hash of all that determines them."""
+    generation: str
+
+
 class Answering(Protocol):
     """Whatever answers a client. Every call ends within about its `timeout_s`; threads may share it."""
 
@@ -73,8 +94,8 @@ class Answering(Protocol):
         """One result per request."""
         ...
 
-    def products(self, product_ids: Sequence[str], *, timeout_s: float) -> dict[str, Product]:
-        """Those of some products that exist, by id, in the order in which they were asked for."""
+    def lookup(self, product_ids: Sequence[str], *, timeout_s: float) -> ProductPage:
+        """Those of some products that exist, each once, in the order in which they were asked for."""
         ...
 
     def iterate(self, where: Any, *, timeout_s: float) -> Generator[Product]:
@@ -85,14 +106,12 @@ class Answering(Protocol):
         """The first products after an id that fulfil a filter; an empty id comes before all."""
         ...
 
-    def count(self, where: Any, *, timeout_s: float) -> int:
+    def count(self, where: Any, *, timeout_s: float) -> Count:
         """How many products fulfil a filter."""
         ...
 
-    def embed(
-        self, texts: Sequence[str], pictures: Sequence[ImageSource], *, timeout_s: float
-    ) -> dict[str, NDArray[np.float32]]:
-        """`{"texts": [N, D], "images": [M, D]}`."""
+    def embed(self, texts: Sequence[str], pictures: Sequence[ImageSource], *, timeout_s: float) -> Embeddings:
+        """Embeddings of texts and pictures, as those of queries."""
         ...
 
     def facts(self, *, timeout_s: float) -> IndexFacts:

@@ -15,7 +15,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from fourtower_encoders.images import ImageSource
-from fourtower_search.answering import IndexFacts, ProductPage
+from fourtower_search.answering import Count, Embeddings, IndexFacts, ProductPage
 from fourtower_search.client import SearchClient, Where
 from fourtower_search.errors import SearchError
 from fourtower_search.query.refinements import FacetRequest
@@ -100,10 +100,20 @@ class AsyncSearchClient:
         client = await self._opened()
         return await self._run(client.get_many, product_ids, timeout_s=timeout_s)
 
+    async def lookup(self, product_ids: Iterable[str], /, *, timeout_s: float | None = None) -> ProductPage:
+        """The same, each once and in the order of the ids, with the generation that they are of."""
+        client = await self._opened()
+        return await self._run(client.lookup, product_ids, timeout_s=timeout_s)
+
     async def count(self, where: Where | None = None, *, timeout_s: float | None = None) -> int:
         """How many products there are, or fulfil a filter."""
         client = await self._opened()
         return await self._run(client.count, where, timeout_s=timeout_s)
+
+    async def counted(self, where: Where | None = None, *, timeout_s: float | None = None) -> Count:
+        """The same, with the generation that was counted."""
+        client = await self._opened()
+        return await self._run(client.counted, where, timeout_s=timeout_s)
 
     async def facets(
         self,
@@ -128,6 +138,17 @@ class AsyncSearchClient:
         """Embeddings of query texts and pictures."""
         client = await self._opened()
         return await self._run(client.embed, texts=texts, images=images, timeout_s=timeout_s)
+
+    async def embeddings(
+        self,
+        *,
+        texts: Sequence[str] = (),
+        images: Sequence[ImageSource] = (),
+        timeout_s: float | None = None,
+    ) -> Embeddings:
+        """The same, with the model that made them and the generation that it is of."""
+        client = await self._opened()
+        return await self._run(client.embeddings, texts=texts, images=images, timeout_s=timeout_s)
 
     async def products(self, where: Where | None = None) -> AsyncIterator[Product]:
         """Every product, or every one that fulfils a filter, by ascending id."""

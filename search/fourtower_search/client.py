@@ -11,7 +11,15 @@ import numpy as np
 from numpy.typing import NDArray
 
 from fourtower_encoders.images import ImageSource
-from fourtower_search.answering import MAX_PRODUCTS, Answering, IndexFacts, ProductPage, is_service
+from fourtower_search.answering import (
+    MAX_PRODUCTS,
+    Answering,
+    Count,
+    Embeddings,
+    IndexFacts,
+    ProductPage,
+    is_service,
+)
 from fourtower_search.errors import InvalidQuery, UnknownProduct
 from fourtower_search.filters.tree import Filter
 from fourtower_search.query.parts import Image, Text
@@ -194,10 +202,20 @@ class SearchClient:
 
     def get_many(self, product_ids: Iterable[str], /, *, timeout_s: float | None = None) -> dict[str, Product]:
         """Those of some products that exist, by id."""
-        return self._answering.products(_checked_ids(product_ids), timeout_s=self._seconds(timeout_s))
+        ids = _checked_ids(product_ids)
+        page = self.lookup(ids, timeout_s=timeout_s) if ids else None
+        return {product.product_id: product for product in page.products} if page else {}
+
+    def lookup(self, product_ids: Iterable[str], /, *, timeout_s: float | None = None) -> ProductPage:
+        """The same, each once and in the order of the ids, with the generation that they are of."""
+        return self._answering.lookup(_checked_ids(product_ids), timeout_s=self._seconds(timeout_s))
 
     def count(self, where: Where | None = None, *, timeout_s: float | None = None) -> int:
         """How many products there are, or fulfil a filter."""
+        return self.counted(where, timeout_s=timeout_s).count
+
+    def counted(self, where: Where | None = None, *, timeout_s: float | None = None) -> Count:
+        """The same, with the generation that was counted."""
         return self._answering.count(where, timeout_s=self._seconds(timeout_s))
 
     def facets(
@@ -222,6 +240,17 @@ class SearchClient:
         timeout_s: float | None = None,
     ) -> dict[str, NDArray[np.float32]]:
         """Embeddings of query texts and pictures, `{"texts": [N, D], "images": [M, D]}`."""
+        found = self.embeddings(texts=texts, images=images, timeout_s=timeout_s)
+        return {"texts": found.texts, "images": found.images}
+
+    def embeddings(
+        self,
+        *,
+        texts: Sequence[str] = (),
+        images: Sequence[ImageSource] = (),
+        timeout_s: float | None = None,
+    ) -> Embeddings:
+        """The same, with the model that made them and the generation that it is of."""
         words = [Text(text).text for text in _several(texts, "texts")]
         pictures = [Image(source).source for source in _several(images, "images")]
         return self._answering.embed(words, pictures, timeout_s=self._seconds(timeout_s))

@@ -7,11 +7,10 @@ from functools import lru_cache
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
-from numpy.typing import NDArray
 
 from fourtower_encoders.checkpoint import DEMO, read_checkpoint
 from fourtower_encoders.errors import CheckpointError
-from fourtower_search.answering import IndexFacts, ProductPage
+from fourtower_search.answering import Count, Embeddings, IndexFacts, ProductPage
 from fourtower_search.opening import Opening
 from fourtower_search.query.request import SearchRequest
 from fourtower_search.results import Product, SearchResult
@@ -50,9 +49,15 @@ class Embedded:
         """One result per request, all from one generation."""
         return self._serving.call(lambda searcher: searcher.answer(requests, timeout_s=timeout_s))
 
-    def products(self, product_ids: Sequence[str], *, timeout_s: float) -> dict[str, Product]:
-        """Those of some products that exist, by id."""
-        return self._serving.call(lambda searcher: searcher.products(product_ids, timeout_s=timeout_s))
+    def lookup(self, product_ids: Sequence[str], *, timeout_s: float) -> ProductPage:
+        """Those of some products that exist, each once, in the order in which they were asked for."""
+
+        def found(searcher: Searcher) -> ProductPage:
+            known = searcher.products(product_ids, timeout_s=timeout_s)
+            listed = tuple(known[each] for each in dict.fromkeys(product_ids) if each in known)
+            return ProductPage(listed, searcher.generation, more=False)
+
+        return self._serving.call(found)
 
     def iterate(self, where: Any, *, timeout_s: float) -> Generator[Product]:
         """Every product that fulfils a filter, by ascending id, all from one generation."""
@@ -62,21 +67,21 @@ class Embedded:
         """The first products after an id that fulfil a filter."""
         return self._serving.call(lambda searcher: searcher.page(where, after=after, limit=limit, timeout_s=timeout_s))
 
-    def count(self, where: Any, *, timeout_s: float) -> int:
+    def count(self, where: Any, *, timeout_s: float) -> Count:
         """How many products fulfil a filter."""
-        return self._serving.call(lambda searcher: searcher.count(where, timeout_s=timeout_s))
+        return self._serving.call(
+            lambda searcher: Count(searcher.count(where, timeout_s=timeout_s), searcher.generation)
+        )
 
-    def embed(
-        self, texts: Sequence[str], pictures: Sequence[ImageSource], *, timeout_s: float
-    ) -> dict[str, NDArray[np.float32]]:
+    def embed(self, texts: Sequence[str], pictures: Sequence[ImageSource], *, timeout_s: float) -> Embeddings:
         """Embeddings; the model works until it is done, however long that takes."""
         with self._serving.lend() as searcher:
             encoder = searcher.encoder
-            embedded = {"texts": encoder.texts(texts), "images": encoder.images(pictures)}
-            return {
-                name: np.stack(rows) if rows else np.zeros((0, encoder.dim), np.float32)
-                for name, rows in embedded.items()
-            }
+            of_texts, of_images = (
+                np.stack(rows) if rows else np.zeros((0, encoder.dim), np.float32)
+                for rows in (encoder.texts(texts), encoder.images(pictures))
+            )
+            return Embeddings(of_texts, of_images, searcher.index.model_id, searcher.generation)
 
     def facts(self, *, timeout_s: float) -> IndexFacts:
         """What is known of the generation that answers now; nothing is asked of the engine."""

@@ -46,6 +46,17 @@ def test_tls_verifies_the_name_not_the_address(secure: Host, ca_file: Path) -> N
             fetcher.fetch(f"https://other.test:{secure.port}/picture")
 
 
+def test_certificates_that_were_renewed_are_read_anew(secure: Host, ca_file: Path) -> None:
+    known = ca_file.read_bytes()
+    trustme.CA().cert_pem.write_to_path(str(ca_file))
+    policy = policy_for(secure, ca_file=ca_file)
+    with ImageFetcher(policy) as fetcher, pytest.raises(ImageUnavailable, match="CERTIFICATE_VERIFY"):
+        fetcher.fetch(f"https://127.0.0.1:{secure.port}/picture")
+    ca_file.write_bytes(known)
+    with ImageFetcher(policy) as fetcher:
+        assert fetcher.fetch(f"https://127.0.0.1:{secure.port}/picture") == PICTURE
+
+
 def test_unknown_authorities_are_not_trusted(secure: Host) -> None:
     with (
         ImageFetcher(policy_for(secure)) as fetcher,

@@ -8,7 +8,6 @@ import time
 import uuid
 import zlib
 from collections.abc import Sequence
-from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
 from typing import Any
 
@@ -16,6 +15,7 @@ import httpcore
 
 from fourtower_encoders.connections import Connections
 from fourtower_encoders.errors import EncoderError
+from fourtower_encoders.release import own_version
 from fourtower_encoders.vetted_network import BoundedNetwork, Deadline
 from fourtower_search.errors import IndexMismatch, IndexUnavailable, InvalidQuery, SearchError
 from fourtower_search.remote.address import Address
@@ -159,7 +159,7 @@ def _headers(address: Address, api_key: str | None) -> Sequence[tuple[str, str]]
     packed = "identity" if address.is_here else "gzip"
     headers = [
         ("Host", address.authority),
-        ("User-Agent", f"fourtower/{_own_version()}"),
+        ("User-Agent", f"fourtower/{own_version()}"),
         ("Accept", "application/json"),
         ("Accept-Encoding", packed),
     ]
@@ -168,10 +168,3 @@ def _headers(address: Address, api_key: str | None) -> Sequence[tuple[str, str]]
     if not isinstance(api_key, str) or not api_key.isascii() or not api_key.isprintable() or not api_key.strip():
         raise InvalidQuery("api_key is not one that `fourtower keys create` gave; check how it was copied.")
     return [*headers, ("Authorization", f"Bearer {api_key.strip()}")]
-
-
-def _own_version() -> str:
-    try:
-        return version("fourtower")
-    except PackageNotFoundError:  # run from a source tree
-        return "0"

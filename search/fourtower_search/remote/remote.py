@@ -9,16 +9,14 @@ from itertools import pairwise
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-import numpy as np
-from numpy.typing import NDArray
-
-from fourtower_search.answering import IndexFacts, ProductPage
+from fourtower_search.answering import Count, Embeddings, IndexFacts, ProductPage
 from fourtower_search.errors import InvalidQuery
 from fourtower_search.filters import to_json
 from fourtower_search.index.deadline import Deadline
 from fourtower_search.query.filtering import as_where
 from fourtower_search.query.request import SearchRequest
 from fourtower_search.remote.address import Address
+from fourtower_search.remote.embedding import Making
 from fourtower_search.remote.exchange import Exchange
 from fourtower_search.remote.multipart import content_of
 from fourtower_search.remote.pictures import ready, ready_sources
@@ -26,7 +24,7 @@ from fourtower_search.remote.portions import picture_portions, portions, slices
 from fourtower_search.results import Product, SearchResult
 from fourtower_search.schema import CatalogSchema
 from fourtower_search.wire.facts import read_facts
-from fourtower_search.wire.reading import as_integer, as_list, as_number, as_object, as_text, unfit
+from fourtower_search.wire.reading import as_integer, as_list, as_object, as_text, unfit
 from fourtower_search.wire.requests import batch_form, read_limits, request_form
 from fourtower_search.wire.results import read_page, read_result
 
@@ -82,15 +80,14 @@ class Remote:
         groups = portions(ready(requests, self._fetcher), self._limits)
         return [result for group in groups for result in self._answered(group, deadline)]
 
-    def products(self, product_ids: Sequence[str], *, timeout_s: float) -> dict[str, Product]:
-        """Those of some products that exist, by id."""
-        deadline = Deadline(timeout_s)
-        found: dict[str, Product] = {}
-        for some in slices(list(dict.fromkeys(product_ids)), self._limits):
+    def lookup(self, product_ids: Sequence[str], *, timeout_s: float) -> ProductPage:
+        """Those of some products that exist; of many, the last are of the generation that is named."""
+        deadline, found, ids = Deadline(timeout_s), dict[str, Product](), list(dict.fromkeys(product_ids))
+        for some in slices(ids, self._limits) if ids else [()]:
             form = self._ask("/products/lookup", {"ids": list(some)}, deadline)
             page = read_page(form, self._schema_of(form, deadline))
             found |= {product.product_id: product for product in page.products}
-        return {product_id: found[product_id] for product_id in product_ids if product_id in found}
+        return ProductPage(tuple(found[each] for each in ids if each in found), page.generation, more=False)
 
     def iterate(self, where: Any, *, timeout_s: float) -> Generator[Product]:
         """Every product that fulfils a filter, by ascending id, page by page.
@@ -113,31 +110,35 @@ class Remote:
             raise unfit("products", "the next ones by their ids")  # who follows such pages might never come to an end
         return page
 
-    def count(self, where: Any, *, timeout_s: float) -> int:
+    def count(self, where: Any, *, timeout_s: float) -> Count:
         """How many products fulfil a filter."""
-        form = self._ask("/products/count", {"where": _where(where)}, Deadline(timeout_s))
-        return as_integer(as_object(form, "the answer").get("count"), "count")
+        form = as_object(self._ask("/products/count", {"where": _where(where)}, Deadline(timeout_s)), "the answer")
+        return Count(as_integer(form.get("count"), "count"), as_text(form.get("generation"), "generation"))
 
-    def embed(
-        self, texts: Sequence[str], pictures: Sequence[ImageSource], *, timeout_s: float
-    ) -> dict[str, NDArray[np.float32]]:
-        """Embeddings, as the service's model makes them."""
-        deadline = Deadline(timeout_s)
-        of_texts, of_images = list[Any](), list[Any]()
+    def embed(self, texts: Sequence[str], pictures: Sequence[ImageSource], *, timeout_s: float) -> Embeddings:
+        """Embeddings, as the service's model makes them.
+
+        Raises:
+            IndexUnavailable: another model became current between one group of pictures and the next.
+        """
+        deadline, making = Deadline(timeout_s), Making()
         for some in slices(texts, self._limits):
-            of_texts += self._embedded({"texts": list(some)}, [], "texts", len(some), deadline)
+            form = self._ask("/embed", {"texts": list(some)}, deadline)
+            making.add("texts", form, len(some))
         for group in picture_portions(ready_sources(pictures, self._fetcher), self._limits):
             uploads = [each for each in group if isinstance(each, bytes)]
             urls = [each for each in group if isinstance(each, str)]
-            of_images += self._embedded({"images": urls}, uploads, "images", len(group), deadline)
-        return {"texts": _rows(of_texts, self._dim), "images": _rows(of_images, self._dim)}
+            making.add("images", self._ask("/embed", {"images": urls}, deadline, uploads), len(group))
+        if not making.begun:
+            making.add("texts", self._ask("/embed", {}, deadline), 0)
+        return making.made()
 
     def facts(self, *, timeout_s: float) -> IndexFacts:
         """What the service says of its index."""
         form = self._exchange.ask("GET", "/schema", timeout_s=timeout_s)
         facts = read_facts(form)
         with self._lock:
-            self._limits, self._dim = read_limits(form.get("limits")), facts.dim
+            self._limits = read_limits(form.get("limits"))
             self._schemas.pop(facts.generation, None)
             self._schemas[facts.generation] = facts.schema
             for oldest in list(self._schemas)[:-MOST_GENERATIONS]:
@@ -167,14 +168,6 @@ class Remote:
             raise unfit("results", "as long as the queries")
         return (read_result(each, self._schema_of(each, deadline), image_root=self._image_root) for each in forms)
 
-    def _embedded(
-        self, fields: Mapping[str, Any], uploads: Sequence[bytes], name: str, count: int, deadline: Deadline
-    ) -> list[Any]:
-        rows = as_list(as_object(self._ask("/embed", fields, deadline, uploads), "the answer").get(name), name)
-        if len(rows) != count:
-            raise unfit(name, "as long as what was asked")
-        return rows
-
     def _ask(self, path: str, fields: Mapping[str, Any], deadline: Deadline, uploads: Sequence[bytes] = ()) -> Any:
         try:
             request = json.dumps(fields, allow_nan=False).encode()
@@ -193,12 +186,3 @@ class Remote:
 
 def _where(where: Any) -> dict[str, Any] | None:
     return None if where is None else to_json(as_where(where))
-
-
-def _rows(rows: Sequence[Any], dim: int) -> NDArray[np.float32]:
-    found = np.zeros((len(rows), dim), np.float32)
-    for place, row in enumerate(rows):
-        if len(as_list(row, "an embedding")) != dim:
-            raise unfit("an embedding", f"of length {dim}")
-        found[place] = [as_number(each, "an embedding") for each in row]
-    return found

@@ -152,6 +152,7 @@ class LimitsAnswer(BaseModel):
     max_body_bytes: int
     max_images: int
     max_batch: int
+    max_pixels: int = Field(description="Of one picture, width times height.")
     max_page: int
     max_depth: int
     max_parts: int
@@ -165,7 +166,7 @@ class SchemaAnswer(Answered):
 
     catalog: CatalogAnswer = Field(alias="schema", description="As `catalog.toml` declares it.")
     model_id: str
-    model: str
+    model: str = Field(description="Its name, or that of its folder; empty if the index records none.")
     demo: bool = Field(description="The model is the small one that ships with Fourtower.")
     dim: int
     engine: str

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager
-from importlib.metadata import version
 from typing import Any
 
 from fastapi import FastAPI
@@ -12,6 +11,7 @@ from starlette.exceptions import HTTPException
 from starlette.requests import Request
 from starlette.responses import Response
 
+from fourtower_encoders.release import own_version
 from fourtower_search.client import SearchClient
 from fourtower_search.service.access import access_of
 from fourtower_search.service.errors import refusal
@@ -56,7 +56,7 @@ def create_app(
     app = FastAPI(
         title="Fourtower",
         summary=SUMMARY,
-        version=version("fourtower"),
+        version=own_version(),
         lifespan=lifespan,
         docs_url=None,  # those pages load scripts from elsewhere
         redoc_url=None,

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from typing import Any
 
+from fourtower_encoders.images import ImageSource
 from fourtower_search.errors import InvalidQuery
 from fourtower_search.query.parts import Image, QueryPart
 from fourtower_search.query.request import MAX_DEPTH, SearchRequest
@@ -38,15 +39,9 @@ def facet_search(body: FacetsBody, uploads: Sequence[bytes]) -> SearchRequest:
     return _request(body, uploads, options, _unnamed([body], uploads))
 
 
-def check_pictures(requests: Sequence[SearchRequest], most: int) -> None:
-    """Refuse more pictures than one request may have.
-
-    Raises:
-        InvalidQuery: there are more.
-    """
-    count = sum(isinstance(part, Image) for request in requests for part in request.parts)
-    if count > most:
-        raise InvalidQuery(f"The request has {count} pictures; {most} are allowed.")
+def pictures_of(requests: Sequence[SearchRequest]) -> list[ImageSource]:
+    """All pictures that are searched with."""
+    return [part.source for request in requests for part in request.parts if isinstance(part, Image)]
 
 
 def _request(

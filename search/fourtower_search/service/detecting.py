@@ -62,7 +62,8 @@ def detecting_router() -> APIRouter:
             [photo] = posted.uploads
 
             def found(_: SearchClient, __: float) -> dict[str, Any]:
-                return {"boxes": [asdict(each) for each in detectors.propose(load_image(photo), detector)]}
+                image = load_image(photo, limits=service.image_limits)
+                return {"boxes": [asdict(each) for each in detectors.propose(image, detector)]}
 
             return answer(request, await service.run(request, found, key, kind="detect"))
 

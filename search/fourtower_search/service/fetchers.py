@@ -41,7 +41,7 @@ class Fetchers:
 
 def _made(settings: ServiceSettings) -> ImageFetcher:
     from fourtower_encoders.fetch_policy import FetchPolicy
-    from fourtower_encoders.fetching import ImageFetcher
+    from fourtower_search.service.measured_fetching import MeasuredFetcher
 
     policy = FetchPolicy(
         allow_hosts=settings.image_hosts,
@@ -49,4 +49,4 @@ def _made(settings: ServiceSettings) -> ImageFetcher:
         ports=settings.image_ports,
         deadline_s=settings.timeout_s,
     )
-    return ImageFetcher(policy)
+    return MeasuredFetcher(policy, max_pixels=settings.max_pixels)

@@ -135,7 +135,8 @@ def _source(images: Sequence[str] | None, product_id: str, view: str) -> str:
 
 async def _made(service: Service, request: Request, source: str, side: int, key: ApiKey | None) -> bytes:
     def made(_: SearchClient, __: float) -> bytes:
-        return make_thumbnail(source, side, root=service.settings.image_root, fetcher=service.fetchers.get())
+        root, fetcher = service.settings.image_root, service.fetchers.get()
+        return make_thumbnail(source, side, root=root, fetcher=fetcher, limits=service.image_limits)
 
     try:
         return await service.run(request, made, key, kind="picture")

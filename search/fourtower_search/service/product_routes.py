@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from importlib.metadata import version
+from dataclasses import asdict
 from typing import Annotated, Any, Literal, TypeVar
 
 from fastapi import APIRouter, Depends, Query
@@ -10,9 +10,9 @@ from pydantic import BaseModel, ConfigDict, Field
 from starlette.requests import Request
 from starlette.responses import Response
 
+from fourtower_encoders.release import own_version
 from fourtower_search.client import SearchClient
 from fourtower_search.errors import InvalidQuery, UnknownProduct
-from fourtower_search.plugins import known_plugins
 from fourtower_search.query.parts import MAX_TEXT
 from fourtower_search.query.request import MAX_DEPTH, MAX_PAGE, MAX_PARTS
 from fourtower_search.service.access import allowed
@@ -27,7 +27,6 @@ from fourtower_search.service.answers import (
 )
 from fourtower_search.service.bodies import Body, CountBody, LookupBody, ScanBody, read_body
 from fourtower_search.service.describing import answers, takes
-from fourtower_search.service.detectors import GROUP as DETECTORS
 from fourtower_search.service.examples import COUNTS, LOOKUPS, SCANS
 from fourtower_search.service.keys import ApiKey
 from fourtower_search.service.paths import ends_with
@@ -114,7 +113,7 @@ async def count(request: Request, key: Searcher) -> Response:
     service, body = service_of(request), await _body(request, CountBody)
 
     def counted(client: SearchClient, left_s: float) -> dict[str, Any]:
-        return {"count": client.count(body.where, timeout_s=left_s), "generation": client.generation}
+        return asdict(client.counted(body.where, timeout_s=left_s))
 
     return answer(request, await service.run(request, counted, key, kind="count"))
 
@@ -141,7 +140,7 @@ async def schema(request: Request, key: Searcher) -> Response:
     service = service_of(request)
 
     def known(client: SearchClient, left_s: float) -> dict[str, Any]:
-        return {**facts_form(client.facts(timeout_s=left_s)), "detectors": known_plugins(DETECTORS)}
+        return {**facts_form(client.facts(timeout_s=left_s)), "detectors": list(service.detectors)}
 
     facts = await service.run(request, known, key, kind="facts")
     return answer(request, {**facts, "limits": _limits(service)})
@@ -153,13 +152,14 @@ async def stats(request: Request, key: Admin) -> Response:
     service = service_of(request)
 
     def counted(client: SearchClient, left_s: float) -> dict[str, Any]:
-        return {"products": client.count(timeout_s=left_s), "generation": client.generation}
+        found = client.counted(timeout_s=left_s)
+        return {"products": found.count, "generation": found.generation}
 
     form = await service.run(request, counted, key, kind="count")
     load, cache = service.admission.load(), service.metrics.cache()
     busy = {name: getattr(load, name) for name in ("waiting", "running", "batches", "batch_items", "turned_away")}
     memory = None if cache is None else {"hits": cache[0], "misses": cache[1]}
-    return answer(request, {**form, **busy, "cache": memory, "version": version("fourtower")})
+    return answer(request, {**form, **busy, "cache": memory, "version": own_version()})
 
 
 async def _body(request: Request, kind: type[_Kind]) -> _Kind:
@@ -169,9 +169,8 @@ async def _body(request: Request, kind: type[_Kind]) -> _Kind:
 
 async def _looked_up(request: Request, ids: Any, key: ApiKey | None) -> dict[str, Any]:
     def found(client: SearchClient, left_s: float) -> dict[str, Any]:
-        products = client.get_many(ids, timeout_s=left_s)
-        listed = [product_form(products[each]) for each in dict.fromkeys(ids) if each in products]
-        return {"products": listed, "generation": client.generation}
+        page = client.lookup(ids, timeout_s=left_s)
+        return {"products": [product_form(each) for each in page.products], "generation": page.generation}
 
     return await service_of(request).run(request, found, key, kind="lookup")
 
@@ -182,6 +181,7 @@ def _limits(service: Service) -> dict[str, Any]:
         "max_body_bytes": settings.max_body_bytes,
         "max_images": settings.max_images,
         "max_batch": settings.max_batch,
+        "max_pixels": settings.max_pixels,
         "max_page": MAX_PAGE,
         "max_depth": MAX_DEPTH,
         "max_parts": MAX_PARTS,

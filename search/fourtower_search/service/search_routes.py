@@ -4,21 +4,20 @@ from __future__ import annotations
 
 from typing import Annotated, TypeVar
 
-import numpy as np
 from fastapi import APIRouter, Depends
-from numpy.typing import NDArray
 from starlette.concurrency import run_in_threadpool
 from starlette.requests import Request
 from starlette.responses import Response
 
 from fourtower_encoders.images import ImageSource
+from fourtower_search.answering import Embeddings
 from fourtower_search.client import SearchClient
 from fourtower_search.errors import InvalidQuery
 from fourtower_search.query.request import SearchRequest
 from fourtower_search.results import SearchResult
 from fourtower_search.service.access import allowed
 from fourtower_search.service.answers import BatchAnswer, EmbedAnswer, FacetsAnswer, SearchAnswer
-from fourtower_search.service.asking import check_pictures, facet_search, one_search, several_searches
+from fourtower_search.service.asking import facet_search, one_search, pictures_of, several_searches
 from fourtower_search.service.bodies import BatchBody, Body, EmbedBody, FacetsBody, SearchBody, read_body
 from fourtower_search.service.describing import answers, takes
 from fourtower_search.service.examples import BATCHES, EMBEDDINGS, FACETS, SEARCHES
@@ -26,6 +25,7 @@ from fourtower_search.service.keys import ApiKey
 from fourtower_search.service.responding import answer
 from fourtower_search.service.routes import ServiceRoute
 from fourtower_search.service.service import Service, service_of
+from fourtower_search.service.sizes import check_sizes
 from fourtower_search.service.uploads import Posted
 from fourtower_search.wire.results import facet_form, result_form
 
@@ -112,21 +112,23 @@ async def embed(request: Request, key: Embedding) -> Response:
         pictures: list[ImageSource] = [*body.sources, *posted.uploads]
         if len(pictures) > service.settings.max_images:
             raise InvalidQuery(f"There are {len(pictures)} pictures; {service.settings.max_images} are allowed.")
+        await check_sizes(pictures, service.settings.max_pixels)
 
-        def embedded(client: SearchClient, left_s: float) -> tuple[dict[str, NDArray[np.float32]], str, str, int]:
-            rows = client.embed(texts=body.texts, images=pictures, timeout_s=left_s)
-            facts = client.facts(timeout_s=left_s)
-            return rows, facts.generation, facts.model_id, facts.dim
+        def embedded(client: SearchClient, left_s: float) -> Embeddings:
+            return client.embeddings(texts=body.texts, images=pictures, timeout_s=left_s)
 
-        rows, generation, model_id, dim = await service.run(request, embedded, key, kind="embed")
-    form = {name: each.tolist() for name, each in rows.items()}
-    return answer(request, {**form, "model_id": model_id, "dim": dim, "generation": generation})
+        found = await service.run(request, embedded, key, kind="embed")
+    rows = {"texts": found.texts.tolist(), "images": found.images.tolist(), "dim": found.texts.shape[1]}
+    return answer(request, {**rows, "model_id": found.model_id, "generation": found.generation})
 
 
 async def _answered(
     service: Service, request: Request, wanted: list[SearchRequest], key: ApiKey | None
 ) -> list[SearchResult]:
-    check_pictures(wanted, service.settings.max_images)
+    pictures = pictures_of(wanted)
+    if len(pictures) > service.settings.max_images:
+        raise InvalidQuery(f"The request has {len(pictures)} pictures; {service.settings.max_images} are allowed.")
+    await check_sizes(pictures, service.settings.max_pixels)
     return await service.search(request, wanted, key)
 
 

@@ -7,20 +7,23 @@ import logging
 import threading
 from collections.abc import AsyncIterator, Callable
 from contextlib import ExitStack, asynccontextmanager
-from functools import partial
+from functools import cached_property, partial
 from typing import TypeVar
 
 from starlette.requests import Request
 
 from fourtower_encoders.errors import EncoderError
+from fourtower_encoders.images import ImageLimits
 from fourtower_search.client import SearchClient
 from fourtower_search.errors import IndexUnavailable, InvalidQuery, SearchError
 from fourtower_search.index.deadline import Deadline
+from fourtower_search.plugins import known_plugins
 from fourtower_search.query.request import SearchRequest
 from fourtower_search.results import SearchResult
 from fourtower_search.service.access import Access
 from fourtower_search.service.admission import Admission
 from fourtower_search.service.callers import while_connected
+from fourtower_search.service.detectors import GROUP as DETECTORS
 from fourtower_search.service.fetchers import Fetchers
 from fourtower_search.service.keys import ApiKey
 from fourtower_search.service.metrics import ServiceMetrics
@@ -45,6 +48,7 @@ class Service:
         self.failure: Exception | None = None
         """Why the index can't be opened, and never will as things are."""
         self._client, self._admission = client, None if client is None else self._queue(client)
+        self.image_limits = ImageLimits(max_pixels=settings.max_pixels)
         self._room = Room(settings.max_body_bytes)
 
     async def carry(self, request: Request) -> None:
@@ -73,6 +77,11 @@ class Service:
         if self._admission is None:  # a host's application may be started again after its end
             self._admission = self._queue(client)
         return self._admission
+
+    @cached_property
+    def detectors(self) -> tuple[str, ...]:
+        """The names of those that are installed, looked for once."""
+        return tuple(known_plugins(DETECTORS))
 
     def unready(self) -> str:
         """Why searches can't be answered; nothing once they could, whatever happens to the index later."""

@@ -15,6 +15,8 @@ from pydantic_settings import BaseSettings, NoDecode, SettingsConfigDict
 
 Names = Annotated[tuple[str, ...], NoDecode]
 """In the environment separated by commas."""
+PAGE_PIXELS = 1280 * 1280
+"""The page makes photos no larger than this before it sends them."""
 
 
 class ServiceSettings(BaseSettings):
@@ -78,6 +80,8 @@ class ServiceSettings(BaseSettings):
     """Of a request, its pictures included."""
     max_images: int = Field(default=8, ge=1, le=16)
     """Pictures in one request."""
+    max_pixels: int = Field(default=40_000_000, ge=PAGE_PIXELS, le=40_000_000)
+    """Of one picture, width times height; decoding takes up to about 16 bytes for each."""
     max_batch: int = Field(default=64, ge=1, le=1_000)
     """Searches, texts or ids in one request that takes several."""
     image_hosts: Names = ()

@@ -11,7 +11,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from fourtower_encoders.errors import ImageRejected
-from fourtower_encoders.images import load_image
+from fourtower_encoders.images import DEFAULT_LIMITS, ImageLimits, load_image
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -70,7 +70,14 @@ class Thumbnails:
         self._bytes -= len(self._kept.pop(key).content)
 
 
-def make_thumbnail(source: str, side: int, *, root: Path | None, fetcher: ImageFetcher | None) -> bytes:
+def make_thumbnail(
+    source: str,
+    side: int,
+    *,
+    root: Path | None,
+    fetcher: ImageFetcher | None,
+    limits: ImageLimits = DEFAULT_LIMITS,
+) -> bytes:
     """A small WebP picture of what a catalog names.
 
     A path is looked for beneath `root`, the folder of pictures, or not at all: a catalog must not show other files of
@@ -86,7 +93,7 @@ def make_thumbnail(source: str, side: int, *, root: Path | None, fetcher: ImageF
         )
     if root is None and source[:5].lower() != "data:" and "://" not in source:
         raise ImageRejected("The service was not told the folder of the catalog's pictures (image_root).")
-    image = load_image(source, root=root, fetcher=fetcher, at_least=side)
+    image = load_image(source, limits=limits, root=root, fetcher=fetcher, at_least=side)
     image.thumbnail((side, side))
     buffer = io.BytesIO()
     image.save(buffer, "WEBP", quality=QUALITY, method=2)

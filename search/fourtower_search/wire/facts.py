@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from typing import Any
 
 from pydantic import ValidationError
@@ -14,11 +15,11 @@ _KNOWN = frozenset(Attribute.model_fields)
 
 
 def facts_form(facts: IndexFacts) -> dict[str, Any]:
-    """Facts as JSON."""
+    """Facts as JSON. Of a model's folder only the last part is said: where it lies is the server's own business."""
     return {
         "generation": facts.generation,
         "model_id": facts.model_id,
-        "model": facts.model,
+        "model": re.split(r"[/\\]", facts.model.rstrip("/\\"))[-1],
         "demo": facts.demo,
         "dim": facts.dim,
         "engine": facts.engine,

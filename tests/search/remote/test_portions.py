@@ -14,7 +14,7 @@ from tests.search.remote.stand import SCHEMA, problem, reply
 from fourtower_encoders.errors import ImageRejected, ImageUnavailable
 from fourtower_encoders.images import load_image
 from fourtower_search import Image, SearchClient, Text
-from fourtower_search.errors import IndexMismatch, InvalidQuery
+from fourtower_search.errors import IndexMismatch, IndexUnavailable, InvalidQuery
 from fourtower_search.query.sugar import request_of
 from fourtower_search.remote.pictures import ENOUGH, ready, sendable
 from fourtower_search.remote.portions import picture_portions, portions
@@ -83,19 +83,36 @@ def test_ids_are_sent_in_groups_each_once(stand):
     assert [asked.form["ids"] for asked in stand.asked] == [["a", "b"], ["c"]]
 
 
+def embedded(rows, **changes):
+    """An answer with embeddings of texts."""
+    return reply({"texts": rows, "images": [], "dim": 4, "model_id": "0123", "generation": "shop_g1", **changes})
+
+
 @pytest.mark.parametrize("count", [0, 1, 3])
 def test_a_service_that_answers_more_or_less_than_asked_is_not_believed(stand, client, count):
     stand.answers(reply({"results": [EMPTY] * count, "generation": "shop_g1"}))
     with pytest.raises(IndexMismatch, match="results is not as long as the queries"):
         client.search_many(["a", "b"])
-    stand.answers(reply({"texts": [[0.5] * 4] * count, "images": [], "generation": "shop_g1"}))
+    stand.answers(embedded([[0.5] * 4] * count))
     with pytest.raises(IndexMismatch, match="texts is not as long as what was asked"):
         client.embed(texts=["a", "b"])
 
 
+def test_embeddings_of_two_models_are_not_mixed(stand):
+    stand.schema(limited(max_batch=2))
+    with SearchClient(stand.address) as client:
+        pair = [[0.5] * 4] * 2
+        stand.answers(embedded(pair), embedded(pair), embedded(pair[:1], generation="shop_g2"))
+        found = client.embeddings(texts=["a", "b", "c", "d", "e"])
+        assert (found.texts.shape, found.generation) == ((5, 4), "shop_g2")
+        stand.answers(embedded(pair), embedded(pair[:1], model_id="4567"))
+        with pytest.raises(IndexUnavailable, match="changed to another model"):
+            client.embed(texts=["a", "b", "c"])
+
+
 @pytest.mark.parametrize("row", [[0.5] * 3, [0.5] * 5, ["0.5"] * 4, None, [None] * 4, [[0.5]] * 4, [10**400] * 4])
 def test_embeddings_of_another_shape_are_refused(stand, client, row):
-    stand.answers(reply({"texts": [row], "images": [], "generation": "shop_g1"}))
+    stand.answers(embedded([row]))
     with pytest.raises(IndexMismatch, match="an embedding is not"):
         client.embed(texts=["a"])
 

@@ -177,7 +177,7 @@ def test_a_service_that_ends_and_comes_back_is_found_again(shop, demo_embedder):
 def test_a_coroutine_that_gives_up_leaves_the_others_alone(stand):
     async def main():
         async with AsyncSearchClient(stand.address, threads=2) as client:
-            stand.answers(lambda _: stand.wait(), reply({"count": 7}))
+            stand.answers(lambda _: stand.wait(), reply({"count": 7, "generation": "shop_g1"}))
             impatient = asyncio.create_task(client.count(timeout_s=20))
             await asyncio.to_thread(until, lambda: len(stand.asked) == 1)
             impatient.cancel()

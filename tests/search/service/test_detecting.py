@@ -5,9 +5,10 @@ import io
 import pytest
 from PIL import Image
 from tests.search.service.detector_plugins import install_detectors
-from tests.search.service.live import error_of, form, named
+from tests.search.service.live import error_of, form, named, running, settings_of, stranger
 
 from fourtower_search.errors import InvalidQuery, Unsupported
+from fourtower_search.service.app import create_app
 from fourtower_search.service.detectors import Box, InstalledDetectors, proposals
 
 MODULE = """
@@ -64,9 +65,19 @@ def test_detectors_see_photos_upright(install, http):
     assert lying["boxes"][0]["label"] == "(40, 80)"
 
 
-def test_one_is_chosen_by_name_and_all_are_listed(install, http):
+def test_all_are_listed_and_looked_for_once(install, served_client):
     install(halves="Halves", turned="turned")
-    assert http.get("/schema").json()["detectors"] == ["halves", "turned"]
+    with running(create_app(settings_of(), client=served_client)) as address, stranger(address) as http:
+        first = http.get("/schema").json()
+        install("another_package", other="Halves")
+        install("ranking_package", group="fourtower.rerankers", other_ranker="Halves")
+        assert http.get("/schema").json() == first
+    assert first["detectors"] == ["halves", "turned"]
+    assert first["rerankers"]
+
+
+def test_one_is_chosen_by_name(install, http):
+    install(halves="Halves", turned="turned")
     assert len(http.post("/detect?detector=turned", files={"image": photo()}).json()["boxes"]) == 1
     error = error_of(http.post("/detect?detector=other", files={"image": photo()}), 422, "invalid_query")
     assert "halves, turned" in error["message"]

@@ -1,6 +1,7 @@
 """Products by their ids, whatever these hold, and the index as a whole."""
 
 import json
+from importlib.metadata import version
 from urllib.parse import quote
 
 import pytest
@@ -125,6 +126,16 @@ def test_the_schema_says_what_can_be_asked_and_how_much(http, served_client):
         )
     assert said["limits"]["max_depth"] == MAX_DEPTH
     assert said["limits"]["image_urls"] is False
+
+
+def test_the_version_is_that_which_was_started(http, tmp_path, monkeypatch):
+    before = http.get("/stats").json()["version"]
+    newer = tmp_path / "fourtower-99.9.dist-info"
+    newer.mkdir()
+    (newer / "METADATA").write_text("Metadata-Version: 2.1\nName: fourtower\nVersion: 99.9\n")
+    monkeypatch.syspath_prepend(str(tmp_path))
+    assert version("fourtower") == "99.9"
+    assert http.get("/stats").json()["version"] == before != "99.9"
 
 
 def test_the_statistics_say_how_busy_it_is(http, served_client):

@@ -20,7 +20,9 @@ function ask(message) {
       "aria-describedby": "key-help", "aria-invalid": message ? "true" : null });
     const form = h("form", { id: "key-form", class: "key-form", onsubmit: (event) => {
       event.preventDefault();
-      keepKey(input.value.trim());
+      const key = input.value.trim();
+      if (!key) return;
+      keepKey(key);
       sheet.close();
     } },
     h("label", { for: "key" }, "API key"), input,
@@ -33,7 +35,8 @@ function ask(message) {
       actions: [h("button", { type: "submit", form: "key-form", class: "button primary" }, "Continue")],
       focus: input,
       closable: false,
-      onclose: () => (currentKey() ? resolve() : resolve(askForKey(message))),
+      // Browsers let a dialog be closed by pressing Escape twice, whatever it says to the first time.
+      onclose: () => resolve(currentKey() ? undefined : ask(message)),
     });
   });
 }

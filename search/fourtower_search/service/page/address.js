@@ -3,6 +3,7 @@
 import { NOTHING } from "./state.js";
 
 const PREFIX = "f.";
+const PREFERRED = "prefer.";
 const RANGE = "..";
 
 /** The address's query for a search; photos stay on this device. */
@@ -18,6 +19,9 @@ export function encode(state) {
     if (filter.any) for (const value of filter.any) query.append(PREFIX + name, value);
     else if ("is" in filter) query.set(PREFIX + name, filter.is);
     else query.set(PREFIX + name, `${filter.lo ?? ""}${RANGE}${filter.hi ?? ""}`);
+  }
+  for (const [name, scale] of Object.entries(state.prefer)) {
+    query.set(PREFERRED + name, scale === true ? "yes" : `${scale.worst}${RANGE}${scale.best}`);
   }
   const text = query.toString();
   return text ? `?${text}` : location.pathname;
@@ -36,6 +40,7 @@ export function decode(text, attributes) {
     order: query.get("sort") ?? "",
     grouped: query.get("variants") !== "each",
     filters: filters(query, attributes),
+    prefer: preferred(query, attributes),
   };
 }
 
@@ -45,7 +50,9 @@ export function decode(text, attributes) {
  */
 export function followAddress(store, attributes) {
   const photos = new Map();
-  let place = 0;
+  // Places that another visit of this page left in the history, before it was loaded anew, have other names.
+  const another = () => `${performance.timeOrigin}-${photos.size}`;
+  let place = another();
   const remember = (state) => photos.set(place, { photos: state.photos, like: state.like });
   store.set(decode(location.search, attributes), { from: "address" });
   history.replaceState({ place }, "");
@@ -54,7 +61,7 @@ export function followAddress(store, attributes) {
     if (how.from === "address") return;
     const url = encode(state);
     if (!how.replace && (url !== encode(before) || state.photos !== before.photos)) {
-      place += 1;
+      place = another();
       history.pushState({ place }, "", url);
     } else {
       history.replaceState({ place }, "", url);
@@ -62,7 +69,11 @@ export function followAddress(store, attributes) {
     remember(state);
   });
   addEventListener("popstate", (event) => {
-    place = event.state?.place ?? 0;
+    if (!event.state?.place) { // a jump within the page, such as to the results: the search is the same
+      history.replaceState({ place }, "");
+      return;
+    }
+    place = event.state.place;
     const known = photos.get(place) ?? { photos: NOTHING.photos };
     const found = decode(location.search, attributes);
     store.set({ ...found, ...known, like: known.like ?? found.like }, { from: "address" });
@@ -80,6 +91,18 @@ function filters(query, attributes) {
       const [lo, hi] = values[0].split(RANGE).map((part) => (part && Number.isFinite(Number(part)) ? Number(part) : null));
       if (lo !== null || (hi ?? null) !== null) found[name] = { lo, hi: hi ?? null };
     }
+  }
+  return found;
+}
+
+function preferred(query, attributes) {
+  const found = {};
+  for (const [name, { type, boostable }] of Object.entries(attributes)) {
+    const given = query.get(PREFERRED + name);
+    if (!boostable || !given) continue;
+    const [worst, best] = given.split(RANGE).map((part) => (part ? Number(part) : NaN));
+    if (type === "bool") found[name] = true;
+    else if (Number.isFinite(worst) && Number.isFinite(best) && worst !== best) found[name] = { worst, best };
   }
   return found;
 }

@@ -12,10 +12,12 @@ export function choices({ name, facet, filter, change }) {
   // What was chosen stays in sight, also where nothing has it any more.
   const gone = chosen.filter((value) => !found.some((each) => each.value === value)).map((value) => ({ value, count: 0 }));
   const all = [...found, ...gone];
-  const toggle = (value) => {
-    const next = chosen.includes(value) ? chosen.filter((other) => other !== value) : [...chosen, value];
-    change(next.length ? { any: next } : null);
-  };
+  // What is chosen may have changed since the chips were drawn.
+  const toggle = (value, wanted) => change((now) => {
+    const others = (now?.any ?? []).filter((other) => other !== value);
+    const next = wanted ? [...others, value] : others;
+    return next.length ? { any: next } : null;
+  });
   const chips = all.map(({ value, count }, place) => chip({
     focus: `${name}=${value}`,
     text: value,
@@ -23,7 +25,7 @@ export function choices({ name, facet, filter, change }) {
     swatch: /colou?r/.test(name) ? value : null,
     checked: chosen.includes(value),
     extra: place >= AT_FIRST && !chosen.includes(value),
-    toggle: () => toggle(value),
+    toggle: (wanted) => toggle(value, wanted),
   }));
   const group = h("fieldset", { class: "facet", data: { name, expanded: "false" } },
     h("legend", {}, label(name)),
@@ -40,13 +42,14 @@ export function truth({ name, facet, filter, change }) {
     text: value ? "Yes" : "No",
     count: counts.get(value) ?? (facet.sampled ? null : 0),
     checked: filter?.is === value,
-    toggle: () => change(filter?.is === value ? null : { is: value }),
+    toggle: (wanted) => change((now) => (wanted ? { is: value } : now?.is === value ? null : now)),
   }));
   return h("fieldset", { class: "facet", data: { name } }, h("legend", {}, label(name)), h("div", { class: "chips" }, chips));
 }
 
-function chip({ focus, text, count, swatch = null, checked, extra = false, toggle }) {
-  const box = h("input", { type: "checkbox", class: "visually-hidden", checked, data: { focus }, onchange: toggle });
+/** A box to tick, as a chip; `toggle` gets whether it is ticked. */
+export function chip({ focus, text, count, swatch = null, checked, extra = false, toggle }) {
+  const box = h("input", { type: "checkbox", class: "visually-hidden", checked, data: { focus }, onchange: () => toggle(box.checked) });
   return h("label", { class: `chip${extra ? " extra" : ""}` }, box,
     swatch && CSS.supports("color", swatch) ? h("span", { class: "swatch", vars: { swatch }, "aria-hidden": "true" }) : null,
     h("span", {}, text),

@@ -2,17 +2,21 @@
 
 import { call } from "./api.js";
 import { between, described, fitted, isWhole, keyed, moved, resized, WHOLE } from "./box.js";
-import { byId, h, icon } from "./dom.js";
+import { h, icon } from "./dom.js";
 import { announce, problemToast } from "./notices.js";
 import { screenPicture } from "./photos.js";
 import { openSheet } from "./sheets.js";
 
 const HANDLES = ["nw", "n", "ne", "e", "se", "s", "sw", "w"];
 
-/** Ask for a box on a photo; gives the box, null for the whole photo, or undefined if nothing was chosen. */
-export async function chooseBox(photo, { detectors }) {
+/**
+ * Ask for a box on a photo; gives the box, null for the whole photo, or undefined if nothing was chosen. Nobody is asked
+ * if the photo is not `wanted()` any more when it is ready.
+ */
+export async function chooseBox(photo, { detectors, wanted }) {
   const picture = await screenPicture(photo.original);
   try {
+    if (!wanted()) return undefined;
     return await new Promise((resolve) => show(photo, picture, detectors, resolve));
   } finally {
     URL.revokeObjectURL(picture.url);
@@ -26,6 +30,8 @@ function show(photo, picture, detectors, resolve) {
   const stage = h("div", { class: "crop-stage", vars: { ratio: picture.width / picture.height } },
     h("img", { src: picture.url, alt: "Your photo", draggable: false }), h("span", { class: "crop-shade" }), frame, proposals);
   const said = h("p", { class: "crop-said", "aria-live": "polite" });
+  const help = h("p", { class: "sheet-lead", id: "crop-help" }, "Draw a box around it.", h("span", { class: "fine-pointer" }, " With the keyboard: arrows move the box, Shift and arrows change its size, + and − grow and shrink it."));
+  const open = new AbortController();
   let box = photo.box ?? WHOLE;
 
   const place = (next) => {
@@ -35,14 +41,14 @@ function show(photo, picture, detectors, resolve) {
     said.textContent = isWhole(box) ? "The whole photo" : `Box: ${described(box)}`;
   };
   const find = detectors.length
-    ? h("button", { type: "button", class: "button", onclick: () => propose(picture.file, proposals, place, find, frame) }, icon("wand"), "Find objects")
+    ? h("button", { type: "button", class: "button", onclick: () => propose(picture.file, { proposals, place, button: find, frame, help, signal: open.signal }) }, icon("wand"), "Find objects")
     : null;
 
   const sheet = openSheet({
     name: "crop",
     title: "What do you mean?",
     content: [
-      h("p", { class: "sheet-lead", id: "crop-help" }, "Draw a box around it.", h("span", { class: "fine-pointer" }, " With the keyboard: arrows move the box, Shift and arrows change its size, + and − grow and shrink it.")),
+      help,
       h("div", { class: "crop-room" }, stage),
       said,
     ],
@@ -52,7 +58,10 @@ function show(photo, picture, detectors, resolve) {
       h("button", { type: "button", class: "button primary", onclick: () => done(isWhole(box) ? null : box) }, "Search with this"),
     ],
     focus: frame,
-    onclose: () => resolve(undefined),
+    onclose: () => {
+      open.abort();
+      resolve(undefined);
+    },
   });
   const done = (chosen) => {
     resolve(chosen);
@@ -76,34 +85,37 @@ function followPointer(stage, frame, current, place) {
     return { x: (event.clientX - area.left) / area.width, y: (event.clientY - area.top) / area.height };
   };
   stage.addEventListener("pointerdown", (event) => {
-    if (event.button !== 0 || event.target.closest(".crop-proposal")) return;
+    if (event.button !== 0 || !event.isPrimary || event.target.closest(".crop-proposal")) return;
     event.preventDefault();
     frame.focus({ preventScroll: true });
     stage.setPointerCapture(event.pointerId);
     const start = at(event);
     const before = current();
+    const drawn = new AbortController();
     const { edges } = event.target.dataset;
     const inside = event.target === frame && !isWhole(before);
     const move = (moving) => {
+      if (moving.pointerId !== event.pointerId) return; // a second finger
       const now = at(moving);
       const [dx, dy] = [now.x - start.x, now.y - start.y];
       place(edges ? resized(before, edges, dx, dy) : inside ? moved(before, dx, dy) : (between(start, now) ?? before));
     };
-    const end = () => stage.removeEventListener("pointermove", move);
-    stage.addEventListener("pointermove", move);
-    stage.addEventListener("pointerup", end, { once: true });
-    stage.addEventListener("pointercancel", end, { once: true });
+    stage.addEventListener("pointermove", move, { signal: drawn.signal });
+    for (const kind of ["pointerup", "pointercancel"]) {
+      stage.addEventListener(kind, ({ pointerId }) => pointerId === event.pointerId && drawn.abort(), { signal: drawn.signal });
+    }
   });
 }
 
-async function propose(file, proposals, place, button, frame) {
+async function propose(file, { proposals, place, button, frame, help, signal }) {
   button.disabled = true;
   try {
-    const { boxes } = await call("detect", { files: [file] });
+    const { boxes } = await call("detect", { files: [file], signal });
     proposals.replaceChildren(...boxes.map((found) => proposal(found, place, frame)));
     announce(boxes.length ? `${boxes.length} objects found; choose one, or draw your own box.` : "No objects were found; draw a box.");
-    if (!boxes.length) byId("crop-help").textContent = "Nothing was found for sure; draw a box around what you mean.";
-    proposals.querySelector("button")?.focus();
+    if (!boxes.length) help.textContent = "Nothing was found for sure; draw a box around what you mean.";
+    // Whoever draws a box meanwhile is not called away from it.
+    if (document.activeElement !== frame) proposals.querySelector("button")?.focus();
   } catch (problem) {
     problemToast(problem);
   } finally {

@@ -3,25 +3,32 @@
 import { choices, truth } from "./choices.js";
 import { byId, h, icon } from "./dom.js";
 import { day, label, number } from "./format.js";
+import { canPrefer, preferenceOf, preferences } from "./prefer.js";
 import { range } from "./range.js";
 import { openSheet } from "./sheets.js";
 
 const WIDE = matchMedia("(min-width: 62rem)");
 
-/** Filters that follow the store. Gives `{show}`, which takes new counts. */
+/**
+ * Filters that follow the store. Gives `{show}`, which takes new counts; those of the attributes in `waiting` are still
+ * to come, and what is known of them stays in sight until then.
+ */
 export function filterRail(store, attributes) {
   const root = byId("facets");
   let facets = {};
-  const draw = () => keepingFocus(root, () => [heading(store), ...groups(store, attributes, facets)]);
+  const draw = () => keepingFocus(root, () => [heading(store), preferred(store, attributes, facets), ...groups(store, attributes, facets)]);
   store.listen((state, before) => {
-    if (state.filters !== before.filters) draw();
+    const seen = ({ filters, prefer, order }) => [filters, prefer, order];
+    if (canPrefer(state) === canPrefer(before) && seen(state).every((each, place) => each === seen(before)[place])) return;
+    draw();
     showActive(store, attributes);
   });
   byId("open-filters").addEventListener("click", () => openFilters(byId("filters")));
   showActive(store, attributes);
   return {
-    show(counted) {
-      facets = counted;
+    show(counted, waiting = []) {
+      const late = waiting.map((name) => [name, facets[name] ?? (counted[name] && { ...counted[name], partial: true })]);
+      facets = { ...counted, ...Object.fromEntries(late) };
       draw();
     },
   };
@@ -33,11 +40,22 @@ export function setFilter(store, name, filter) {
   store.set({ filters: filter ? { ...others, [name]: filter } : others });
 }
 
+function setPreference(store, changed) {
+  store.set({ prefer: changed(store.get().prefer) });
+}
+
+function preferred(store, attributes, facets) {
+  const state = store.get();
+  const change = (changed) => setPreference(store, changed);
+  return canPrefer(state) ? preferences({ attributes, facets, prefer: state.prefer, change }) : null;
+}
+
 function heading(store) {
-  const some = Object.keys(store.get().filters).length;
+  const { filters, prefer } = store.get();
+  const some = Object.keys({ ...filters, ...prefer }).length;
   return h("div", { class: "filters-head" },
     h("h2", {}, "Filters"),
-    some ? h("button", { type: "button", class: "link", data: { focus: "clear" }, onclick: () => store.set({ filters: {} }) }, "Clear all") : null);
+    some ? h("button", { type: "button", class: "link", data: { focus: "clear" }, onclick: () => store.set({ filters: {}, prefer: {} }) }, "Clear all") : null);
 }
 
 function groups(store, attributes, facets) {
@@ -45,8 +63,8 @@ function groups(store, attributes, facets) {
   const drawn = Object.entries(attributes).map(([name, attribute]) => {
     const facet = facets[name];
     if (!attribute.filterable || (!facet && !filters[name])) return null;
-    // Fields and thumbs change one end: the other may have changed since they were drawn.
-    const change = (filter) => setFilter(store, name, typeof filter === "function" ? filter(store.get().filters[name] ?? null) : filter);
+    // What is drawn here changes a part of the filter: the rest may have changed since.
+    const change = (changed) => setFilter(store, name, changed(store.get().filters[name] ?? null));
     const own = { name, type: attribute.type, facet: facet ?? { values: [], ranges: [] }, filter: filters[name], change };
     if (attribute.type === "bool") return truth(own);
     return attribute.type === "string" || attribute.type === "strings" ? choices(own) : range(own);
@@ -56,7 +74,12 @@ function groups(store, attributes, facets) {
 }
 
 function showActive(store, attributes) {
-  const chips = Object.entries(store.get().filters).flatMap(([name, filter]) => active(store, name, filter, attributes[name].type));
+  const state = store.get();
+  const preferring = canPrefer(state) ? Object.keys(state.prefer) : [];
+  const chips = [
+    ...Object.entries(state.filters).flatMap(([name, filter]) => active(store, name, filter, attributes[name].type)),
+    ...preferring.map((name) => preference(store, name, attributes[name].type)),
+  ];
   const list = byId("active");
   list.hidden = !chips.length;
   list.replaceChildren(...chips);
@@ -67,7 +90,7 @@ function active(store, name, filter, type) {
   if (filter.any) {
     return filter.any.map((value) => {
       const rest = filter.any.filter((other) => other !== value);
-      return chip(value, `${label(name)}: ${value}`, () => setFilter(store, name, rest.length ? { any: rest } : null));
+      return chip(value, `Remove the filter ${label(name)}: ${value}`, () => setFilter(store, name, rest.length ? { any: rest } : null));
     });
   }
   const say = (bound) => (type === "time" ? day(bound) : number(bound, name));
@@ -75,11 +98,16 @@ function active(store, name, filter, type) {
     : filter.lo === null ? `${label(name)} up to ${say(filter.hi)}`
     : filter.hi === null ? `${label(name)} from ${say(filter.lo)}`
     : `${label(name)} ${say(filter.lo)} to ${say(filter.hi)}`;
-  return [chip(text, text, () => setFilter(store, name, null))];
+  return [chip(text, `Remove the filter ${text}`, () => setFilter(store, name, null))];
+}
+
+function preference(store, name, type) {
+  const text = `Prefer: ${preferenceOf(name, type)}`;
+  return chip(text, `Remove ${text}`, () => setPreference(store, ({ [name]: _, ...others }) => others));
 }
 
 function chip(text, said, remove) {
-  return h("li", {}, h("button", { type: "button", class: "active-chip", "aria-label": `Remove the filter ${said}`, onclick: () => {
+  return h("li", {}, h("button", { type: "button", class: "active-chip", "aria-label": said, onclick: () => {
     remove();
     (byId("active").querySelector("button") ?? byId("results")).focus();
   } }, text, icon("close")));
@@ -91,6 +119,7 @@ function openFilters(root) {
     name: "filters",
     title: "Filters",
     content: root,
+    stays: true, // they follow the history
     actions: [h("button", { type: "button", class: "button primary", onclick: () => sheet.close() }, "Show the results")],
     onclose: () => {
       byId("rail").append(root);
@@ -101,37 +130,54 @@ function openFilters(root) {
   WIDE.addEventListener("change", close);
 }
 
-let pressed = false;
-addEventListener("pointerdown", () => {
-  pressed = true;
+const pressing = new Set(); // pointers that are down
+let waiting = null;
+addEventListener("pointerdown", (event) => {
+  if (event.button === 0) pressing.add(event.pointerId);
 }, true);
 for (const kind of ["pointerup", "pointercancel"]) {
-  addEventListener(kind, () => {
-    pressed = false;
+  addEventListener(kind, (event) => {
+    pressing.delete(event.pointerId);
+    if (pressing.size || !waiting) return;
+    setTimeout(waiting); // after the click
+    waiting = null;
   }, true);
 }
 
 /** Draw anew what `make` gives, without taking anything away from under a finger, or from who is typing. */
 function keepingFocus(root, make) {
-  if (pressed) {
-    addEventListener("pointerup", () => setTimeout(() => keepingFocus(root, make)), { once: true });
+  if (pressing.size) {
+    waiting = () => keepingFocus(root, make);
     return;
   }
   const active = root.contains(document.activeElement) ? document.activeElement : null;
-  const focused = active?.dataset.focus;
-  const typedIn = active?.matches("input[type=number], input[type=date]") ? active.closest(".facet") : null;
   const open = new Set([...root.querySelectorAll("[data-expanded=true]")].map((each) => each.dataset.name));
-  const made = make();
-  if (typedIn && made.some((each) => each.dataset.name === typedIn.dataset.name)) {
-    // A focused element must stay where it is, so everything else is exchanged around it.
-    const place = made.findIndex((each) => each.dataset.name === typedIn.dataset.name);
-    for (const other of [...root.children]) if (other !== typedIn) other.remove();
-    typedIn.before(...made.slice(0, place));
-    typedIn.after(...made.slice(place + 1));
-    root.addEventListener("focusout", () => setTimeout(() => keepingFocus(root, make)), { once: true });
+  const made = h("div", {}, make());
+  for (const each of made.querySelectorAll("[data-name]")) if (open.has(each.dataset.name)) each.dataset.expanded = "true";
+  const twin = active?.dataset.focus && [...made.querySelectorAll("[data-focus]")].find((each) => each.dataset.focus === active.dataset.focus);
+  if (twin && active.matches("input[type=number], input[type=date]")) {
+    exchangeAround(active, twin, root);
+    follow(active, twin);
     return;
   }
-  root.replaceChildren(...made);
-  for (const each of root.querySelectorAll("[data-name]")) if (open.has(each.dataset.name)) each.dataset.expanded = "true";
-  if (focused) [...root.querySelectorAll("[data-focus]")].find((each) => each.dataset.focus === focused)?.focus({ preventScroll: true });
+  root.replaceChildren(...made.childNodes);
+  twin?.focus({ preventScroll: true });
+}
+
+/** Put what was made anew around a field in the place of what stands around it: only where it is it keeps the focus. */
+function exchangeAround(field, twin, root) {
+  for (let [old, fresh] = [field, twin]; old !== root; [old, fresh] = [old.parentNode, fresh.parentNode]) {
+    const others = [...fresh.parentNode.childNodes];
+    const place = others.indexOf(fresh);
+    for (const other of [...old.parentNode.childNodes]) if (other !== old) other.remove();
+    old.before(...others.slice(0, place));
+    old.after(...others.slice(place + 1));
+  }
+}
+
+/** Show in a field what its twin shows, unless somebody is typing into it. */
+function follow(field, twin) {
+  const typing = field.validity.badInput || field.value !== field.defaultValue;
+  field.defaultValue = twin.value;
+  if (!typing && field.value !== twin.value) field.value = twin.value;
 }

@@ -2,6 +2,8 @@
 
 import { byId } from "./dom.js";
 
+const GONE_MS = 800;
+
 /** Call `take(files)` for every way in which pictures can come. */
 export function watchForPhotos(take) {
   const [files, camera] = [byId("files"), byId("camera")];
@@ -30,26 +32,22 @@ function watchPaste(take) {
 
 function watchDrop(take) {
   const veil = byId("veil");
-  let depth = 0; // enter and leave come for every element on the way
+  let lifting = 0;
   const carriesFiles = (event) => event.dataTransfer?.types.includes("Files") && !document.querySelector("dialog[open]");
   const lift = () => {
-    depth = 0;
+    clearTimeout(lifting);
     veil.hidden = true;
   };
-  addEventListener("dragenter", (event) => {
-    if (!carriesFiles(event)) return;
-    event.preventDefault();
-    depth += 1;
-    veil.hidden = false;
-  });
-  addEventListener("dragleave", (event) => {
-    if (!carriesFiles(event)) return;
-    depth -= 1;
-    if (depth <= 0) lift();
-  });
-  addEventListener("dragover", (event) => {
-    if (event.dataTransfer?.types.includes("Files")) event.preventDefault();
-  });
+  // Enter and leave can't be counted: nobody leaves an element that is exchanged meanwhile. Over comes all the time.
+  for (const kind of ["dragenter", "dragover"]) {
+    addEventListener(kind, (event) => {
+      if (event.dataTransfer?.types.includes("Files")) event.preventDefault();
+      if (!carriesFiles(event)) return;
+      veil.hidden = false;
+      clearTimeout(lifting);
+      lifting = setTimeout(lift, GONE_MS);
+    });
+  }
   addEventListener("drop", (event) => {
     if (!event.dataTransfer?.types.includes("Files")) return;
     event.preventDefault(); // the browser would open the file in the page's place

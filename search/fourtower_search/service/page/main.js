@@ -14,7 +14,7 @@ import { orders } from "./requests.js";
 import { resultsView } from "./results.js";
 import { examplesFrom } from "./sampling.js";
 import { queryLine, searchBar } from "./searchbar.js";
-import { NOTHING, createStore, isQuery, joinWords, likeOf } from "./state.js";
+import { beginAnew, createStore, isQuery, joinWords, likeOf } from "./state.js";
 import { problemState } from "./states.js";
 import { keep, kept } from "./storage.js";
 import { followThemeButton } from "./theme.js";
@@ -22,9 +22,21 @@ import { followThemeButton } from "./theme.js";
 const TITLE = document.title;
 const DEMO_SEEN = "fourtower-demo-seen";
 
+const bar = Promise.withResolvers();
+
 onKeyNeeded(askForKey);
 followThemeButton(byId("theme"));
+takeFromTheStart();
 start(0);
+
+/** What is entered before the service has said what it can do waits until then. */
+function takeFromTheStart() {
+  watchForPhotos(async (files) => (await bar.promise).take(files));
+  byId("search").addEventListener("submit", async (event) => {
+    event.preventDefault();
+    (await bar.promise).search();
+  });
+}
 
 async function start(attempt) {
   byId("grid").replaceChildren(...skeletons(8));
@@ -47,12 +59,11 @@ async function nameProduct(store) {
   const { like } = store.get();
   if (!like) return;
   const { products: [product] } = await call("products/lookup", { body: { ids: [like.id] } });
-  if (product) store.set({ like: likeOf(product) }, { replace: true });
+  if (product && store.get().like === like) store.set({ like: likeOf(product) }, { replace: true });
 }
 
 function run(store, facts) {
-  const bar = searchBar(store, facts);
-  watchForPhotos(bar.take);
+  bar.resolve(searchBar(store, facts));
   const rail = filterRail(store, facts.attributes);
   const onpage = (page, session) => {
     if (session.browsing) showExamples(store, page.hits, facts.attributes);
@@ -87,7 +98,7 @@ function toolbar(store, attributes) {
   byId("home").addEventListener("click", (event) => {
     if (event.ctrlKey || event.metaKey || event.shiftKey) return;
     event.preventDefault();
-    store.set({ ...NOTHING });
+    beginAnew(store);
     byId("words").focus();
   });
   byId("share").addEventListener("click", () => share(store));
@@ -108,7 +119,7 @@ function showExamples(store, products, attributes) {
   if (list.childElementCount || !products.length) return;
   list.append(...examplesFrom(products, attributes).map(({ words, minus }) => h("li", {},
     h("button", { type: "button", class: "example", onclick: () => {
-      store.set({ ...NOTHING, words, minus });
+      beginAnew(store, { words, minus });
       byId("words").focus();
     } }, joinWords(words, []), minus.map((word) => h("span", { class: "minus-word" }, ` −${word}`))))));
 }

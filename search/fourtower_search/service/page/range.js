@@ -12,7 +12,9 @@ export function range({ name, type, facet, filter, change }) {
   const ends = [...bars.flatMap(({ lo, hi }) => [lo, hi]), filter?.lo, filter?.hi].filter(Number.isFinite);
   const [least, most] = [Math.min(...ends), Math.max(...ends)];
   if (!ends.length || least === most) return null;
-  const scale = { least, most, step: stepOf(least, most, type), type, name };
+  // Where only what the filter lets through was counted so far, its ends are not those of the catalog.
+  const atEnd = { lo: (value) => !facet.partial && value <= least, hi: (value) => !facet.partial && value >= most };
+  const scale = { least, most, step: stepOf(least, most, type), type, name, atEnd };
   const given = { lo: filter?.lo ?? null, hi: filter?.hi ?? null };
   const commit = (end, value) => change((now) => ordered({ lo: now?.lo ?? null, hi: now?.hi ?? null, [end]: value }));
   const said = h("span", { class: "range-said" }, sentence(given, scale));
@@ -20,20 +22,13 @@ export function range({ name, type, facet, filter, change }) {
   const high = thumb("hi", given, scale, said, commit);
   const track = h("div", { class: "range-track" }, low, high);
   paint(track, low, high, scale);
-  const typed = (end, value) => {
-    // While a field has the focus nothing here is drawn anew, so the thumbs have to follow by themselves.
-    const [thumb, edge] = end === "lo" ? [low, least] : [high, most];
-    thumb.value = value ?? edge;
-    settle(track, low, high, scale, said, thumb);
-    commit(end, value);
-  };
   for (const each of [low, high]) each.addEventListener("input", () => settle(track, low, high, scale, said, each));
   return h("fieldset", { class: "facet range", data: { name } },
     h("legend", {}, label(name)),
     said,
     facet.sampled ? null : histogram(bars, given),
     track,
-    h("div", { class: "range-fields" }, field("From", "lo", given, scale, typed), h("span", { "aria-hidden": "true" }, "–"), field("To", "hi", given, scale, typed)));
+    h("div", { class: "range-fields" }, field("From", "lo", given, scale, commit), h("span", { "aria-hidden": "true" }, "–"), field("To", "hi", given, scale, commit)));
 }
 
 function ordered({ lo, hi }) {
@@ -62,14 +57,15 @@ function thumb(end, given, scale, said, commit) {
     const by = { ArrowLeft: -1, ArrowDown: -1, ArrowRight: 1, ArrowUp: 1, PageDown: -10, PageUp: 10 }[event.key];
     if (!by) return;
     event.preventDefault(); // with step "any" the browser's own steps are of no use
-    input.value = Math.min(most, Math.max(least, Number(input.value) + by * step));
+    const next = Math.min(most, Math.max(least, Number(input.value) + by * step));
+    if (next === Number(input.value)) return;
+    input.value = next;
     input.dispatchEvent(new Event("input"));
     input.dispatchEvent(new Event("change"));
   });
   input.addEventListener("change", () => {
     const exact = rounded(Number(input.value), scale);
-    const edge = end === "lo" ? exact <= least : exact >= most;
-    commit(end, edge ? null : exact);
+    commit(end, scale.atEnd[end](exact) ? null : exact);
   });
   return input;
 }
@@ -81,7 +77,7 @@ function settle(track, low, high, scale, said, moving) {
   }
   paint(track, low, high, scale);
   const now = { lo: rounded(Number(low.value), scale), hi: rounded(Number(high.value), scale) };
-  said.textContent = sentence({ lo: now.lo <= scale.least ? null : now.lo, hi: now.hi >= scale.most ? null : now.hi }, scale);
+  said.textContent = sentence({ lo: scale.atEnd.lo(now.lo) ? null : now.lo, hi: scale.atEnd.hi(now.hi) ? null : now.hi }, scale);
   moving.setAttribute("aria-valuetext", shown(Number(moving.value), scale));
 }
 
@@ -105,10 +101,14 @@ function field(text, end, given, scale, commit) {
     type: time ? "date" : "number", step: time ? null : "any", value, placeholder: text,
     "aria-label": `${label(scale.name)}, ${text.toLowerCase()}`, data: { focus: `${scale.name}:field:${end}` },
   });
+  input.defaultValue = input.value; // what it showed last, by which is known whether somebody is typing
   input.addEventListener("change", () => {
     const typed = input.value === "" ? null : time ? Date.parse(input.value) : Number(input.value);
     // The focus is on its way to something else, which must still be there when it arrives.
-    setTimeout(() => commit(end, Number.isFinite(typed) ? typed : null));
+    setTimeout(() => {
+      input.defaultValue = input.value;
+      commit(end, Number.isFinite(typed) ? typed : null);
+    });
   });
   return input;
 }

@@ -1,5 +1,6 @@
 /** Turns a search into what the service takes: parts, filter, order, facets. */
 
+import { boostsOf } from "./prefer.js";
 import { isMixed, isQuery, joinWords } from "./state.js";
 
 export const PAGE = 24;
@@ -8,8 +9,11 @@ const FACET_VALUES = 40;
 const FACET_RANGES = 18;
 const VARIED = 0.35;
 
-/** The body and files of a search; `more` are fields that only this call has. */
-export function searchOf(state, attributes, more = {}) {
+/**
+ * The body and files of a search; `more` are fields that only this call has, and `best` is the relevance of what fits
+ * best, by which preferences are measured.
+ */
+export function searchOf(state, attributes, more = {}, best = 0) {
   const body = {
     query: parts(state),
     where: where(state.filters, attributes, { like: state.like }),
@@ -18,6 +22,7 @@ export function searchOf(state, attributes, more = {}) {
     ...(isMixed(state) ? { image_amount: state.amount / 100 } : {}),
     ...(state.grouped ? { collapse: "group" } : {}),
     ...order(state, attributes),
+    ...boostsOf(state, attributes, best),
     ...more,
   };
   if (body.where === null) delete body.where;

@@ -3,11 +3,11 @@
 import { card, skeletons } from "./card.js";
 import { byId, h } from "./dom.js";
 import { counted, milliseconds } from "./format.js";
-import { announce, toast } from "./notices.js";
+import { announce, problemToast, toast } from "./notices.js";
 import { openProduct } from "./product.js";
 import { queryLine } from "./searchbar.js";
 import { Session } from "./session.js";
-import { NOTHING, likeOf } from "./state.js";
+import { beginAnew, likeOf } from "./state.js";
 import { emptyState, problemState } from "./states.js";
 
 const SLOW_MS = 250;
@@ -15,12 +15,17 @@ const SLOW_MS = 250;
 /** Results that follow the store; `onfacets` gets new counts, `onfirst` the first products ever seen. */
 export function resultsView(store, facts, { onfacets, onpage }) {
   const view = { session: null, attempt: 0, stop: () => {}, drawn: 0, loading: false, failed: false };
-  const act = {
-    open: (product) => openProduct(product, { session: view.session, facts, act }),
-    why: (product) => openProduct(product, { session: view.session, facts, act, why: true }),
-    similar: (product) => similar(store, product),
+  // A card belongs to the search that found it, also while the next one is under way.
+  const actsOf = (session) => {
+    const act = {
+      open: (product) => openProduct(product, { session, facts, act }),
+      why: (product) => openProduct(product, { session, facts, act, why: true }),
+      similar: (product) => similar(store, product),
+    };
+    return act;
   };
-  const draw = (products) => {
+  const draw = (products, session) => {
+    const act = actsOf(session);
     byId("grid").append(...products.map((product, place) => card(product, { attributes: facts.attributes, act, place: view.drawn + place })));
     view.drawn += products.length;
   };
@@ -45,9 +50,7 @@ export function resultsView(store, facts, { onfacets, onpage }) {
       view.attempt = 0;
       show(session, page);
       onpage(page, session);
-      onfacets(page.facets);
-      const others = await session.otherFacets();
-      if (view.session === session && Object.keys(others).length) onfacets({ ...page.facets, ...others });
+      await recount(session, page.facets);
     } catch (problem) {
       if (problem.name !== "AbortError" && view.session === session) fail(problem);
     } finally {
@@ -59,11 +62,24 @@ export function resultsView(store, facts, { onfacets, onpage }) {
     }
   }
 
+  /** New counts; without them the results still stand. */
+  async function recount(session, counted) {
+    const filtered = Object.keys(session.state.filters);
+    onfacets(counted, filtered);
+    if (!filtered.length) return;
+    try {
+      const others = await session.otherFacets();
+      if (view.session === session) onfacets({ ...counted, ...others });
+    } catch (problem) {
+      if (view.session === session) problemToast(problem);
+    }
+  }
+
   function show(session, page) {
     view.drawn = 0;
     byId("grid").replaceChildren();
     byId("message").replaceChildren();
-    draw(page.hits);
+    draw(page.hits, session);
     byId("results-title").textContent = titleOf(session, page);
     showTiming(page);
     if (!page.hits.length) byId("message").replaceChildren(nothingFound(store));
@@ -85,7 +101,7 @@ export function resultsView(store, facts, { onfacets, onpage }) {
         view.attempt += 1;
         run();
       },
-      startOver: () => store.set({ ...NOTHING }),
+      startOver: () => beginAnew(store),
     });
     view.stop = stop;
     view.drawn = 0;
@@ -106,7 +122,7 @@ export function resultsView(store, facts, { onfacets, onpage }) {
       const products = await session.more();
       if (view.session !== session) return;
       for (const ghost of ghosts) ghost.remove();
-      draw(products);
+      draw(products, session);
       byId("more").hidden = session.next === null;
       view.loading = false;
       watchEnd();
@@ -130,7 +146,7 @@ export function resultsView(store, facts, { onfacets, onpage }) {
   }
   addEventListener("online", () => view.failed && run());
   store.listen((state, before) => {
-    const same = ["words", "minus", "photos", "like", "filters", "order", "grouped"].every((name) => state[name] === before[name]);
+    const same = ["words", "minus", "photos", "like", "filters", "prefer", "order", "grouped"].every((name) => state[name] === before[name]);
     if (same && !view.failed && (state.amount === before.amount || !state.words)) return;
     view.attempt = 0;
     run();
@@ -139,7 +155,7 @@ export function resultsView(store, facts, { onfacets, onpage }) {
 }
 
 function similar(store, product) {
-  store.set({ ...NOTHING, grouped: store.get().grouped, like: likeOf(product) });
+  beginAnew(store, { grouped: store.get().grouped, like: likeOf(product) });
   scrollTo({ top: 0, behavior: matchMedia("(prefers-reduced-motion: reduce)").matches ? "auto" : "smooth" });
   byId("results").focus({ preventScroll: true });
 }
@@ -169,14 +185,14 @@ function onlyMinus({ words, photos, like, minus }) {
 
 function nothingFound(store) {
   if (onlyMinus(store.get())) {
-    const allow = ["Start over", () => store.set({ ...NOTHING })];
+    const allow = ["Start over", () => beginAnew(store)];
     return emptyState("And what should it be?", "You said what it should not be. Add words or a photo of what to look for.", [allow]);
   }
   const { filters, minus, photos, words } = store.get();
   const actions = [];
   if (Object.keys(filters).length) actions.push(["Clear the filters", () => store.set({ filters: {} })]);
   if (minus.length) actions.push([`Allow ${minus.join(", ")}`, () => store.set({ minus: [] })]);
-  actions.push(["Start over", () => store.set({ ...NOTHING })]);
+  actions.push(["Start over", () => beginAnew(store)]);
   const text = actions.length > 1 ? "No product fits all of it. Take something away and look again."
     : photos.length || words ? "Try other words, or a photo." : "The catalog is still empty.";
   return emptyState("Nothing found", text, actions);

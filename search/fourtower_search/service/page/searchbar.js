@@ -5,24 +5,23 @@ import { byId, h, icon } from "./dom.js";
 import { announce, problemToast, toast } from "./notices.js";
 import { photoOf } from "./photos.js";
 import { productPicture } from "./pictures.js";
-import { NOTHING, isMixed, isQuery, joinWords, splitWords } from "./state.js";
+import { beginAnew, isMixed, isQuery, joinWords, splitWords } from "./state.js";
 
-/** Wire the search bar to the store. Gives `{take}`, which takes files in. */
+let choosing = false;
+
+/** Wire the search bar to the store. Gives `{take, search}`: one takes files in, one looks for what was typed. */
 export function searchBar(store, facts) {
   const words = byId("words");
   const amount = byId("amount");
-  const commit = (typed) => {
-    const { words: positive, minus } = splitWords(typed);
+  const search = () => {
+    const { words: positive, minus } = splitWords(words.value);
     store.set({ words: positive, minus: unique([...store.get().minus, ...minus]) });
     words.value = positive;
-  };
-  byId("search").addEventListener("submit", (event) => {
-    event.preventDefault();
-    commit(words.value);
     if (matchMedia("(pointer: coarse)").matches) words.blur(); // the keyboard would hide the results
-  });
+  };
   words.addEventListener("keydown", (event) => {
-    if (event.key === "Backspace" && !words.value) dropLast(store);
+    // Who holds the key down wants to be rid of the words, not of everything before them, too.
+    if (event.key === "Backspace" && !words.value && !event.repeat) dropLast(store);
   });
   words.addEventListener("input", () => {
     // A minus-word that is complete becomes a chip at once; the search waits for Enter.
@@ -35,7 +34,7 @@ export function searchBar(store, facts) {
   amount.addEventListener("input", () => showAmount(amount));
   amount.addEventListener("change", () => store.set({ amount: Number(amount.value) }, { replace: true }));
   byId("clear").addEventListener("click", () => {
-    store.set({ ...NOTHING });
+    beginAnew(store);
     words.focus();
   });
   addEventListener("keydown", (event) => {
@@ -44,23 +43,37 @@ export function searchBar(store, facts) {
     event.preventDefault();
     words.focus();
   });
-  store.listen((state, before) => showState(store, facts, before));
+  let begun = 0; // how often another search was begun, or gone back to
+  store.listen((state, before, how) => {
+    if (how.anew || how.from === "address") begun += 1;
+    if (how.anew && !state.like) words.value = state.words;
+    showState(store, facts, before);
+  });
   showState(store, facts, null);
-  return { take: (files) => takeIn(files, store, facts) };
+  const take = (files) => {
+    const now = begun;
+    return takeIn(files, store, facts, () => begun === now);
+  };
+  return { take, search };
 }
 
-async function takeIn(files, store, facts) {
-  const room = facts.limits.max_images - store.get().photos.length;
-  if (files.length > room) toast(`A search takes ${facts.limits.max_images} photos at most.`);
+async function takeIn(files, store, facts, wanted) {
+  const fitting = (given) => {
+    const { max_images: most } = facts.limits;
+    const room = Math.max(0, most - store.get().photos.length);
+    if (given.length > room) toast(`A search takes ${most} photos at most.`);
+    return given.slice(0, room);
+  };
   const found = await Promise.all(
-    files.slice(0, Math.max(0, room)).map((file) =>
+    fitting(files).map((file) =>
       photoOf(file).catch((problem) => {
         problemToast(problem);
         return null;
       }),
     ),
   );
-  const photos = found.filter(Boolean);
+  if (!wanted()) return;
+  const photos = fitting(found.filter(Boolean)); // others may have come while these were made smaller
   if (!photos.length) return;
   // What was typed and not yet searched for belongs to this search, too.
   const typed = splitWords(byId("words").value);
@@ -71,20 +84,24 @@ async function takeIn(files, store, facts) {
 function showState(store, facts, before) {
   const state = store.get();
   const parts = [
-    ...state.photos.map((photo) => photoPart(photo, store, facts)),
+    ...state.photos.map((photo, place) => photoPart(photo, place, store, facts)),
     ...(state.like ? [likePart(state.like, store)] : []),
     ...state.minus.map((word) => minusPart(word, store)),
   ];
   const list = byId("parts");
+  const focused = list.contains(document.activeElement) ? document.activeElement.dataset.focus : null;
   list.replaceChildren(...parts);
   list.hidden = !parts.length;
+  [...list.querySelectorAll("button")].find((each) => each.dataset.focus === focused)?.focus({ preventScroll: true });
   const words = byId("words");
-  // What is typed and not yet searched for stays, whatever else changes.
-  if (state.words !== before?.words && splitWords(words.value).words !== state.words) words.value = state.words;
+  // What is typed and not yet searched for stays, whatever else changes; also what was typed before this was ready.
+  const other = before ? state.words !== before.words && splitWords(words.value).words !== state.words : !words.value;
+  if (other) words.value = state.words;
   words.placeholder = parts.length ? "Add words, such as “in green”" : "What are you looking for?";
   byId("clear").hidden = !isQuery(state);
   byId("mix").hidden = !isMixed(state);
   byId("mix-photo").textContent = state.photos.length > 1 ? "Photos" : state.photos.length ? "Photo" : "Product";
+  if (state.amount === before?.amount) return; // somebody may be moving it
   const amount = byId("amount");
   amount.value = state.amount;
   showAmount(amount);
@@ -96,16 +113,25 @@ function showAmount(amount) {
   amount.style.setProperty("--filled", `${photo}%`);
 }
 
-function photoPart(photo, store, facts) {
+/** Search with a part of a photo, if it is still searched with when that has been chosen and cut out. */
+async function crop(photo, store, facts) {
+  const wanted = () => store.get().photos.includes(photo);
+  const box = await chooseBox(photo, { detectors: facts.detectors, wanted });
+  if (box === undefined) return;
+  const cropped = await photoOf(photo.original, box);
+  if (wanted()) store.set({ photos: store.get().photos.map((other) => (other === photo ? cropped : other)) });
+}
+
+function photoPart(photo, place, store, facts) {
   const without = () => store.get().photos.filter((other) => other !== photo);
   const choose = async () => {
-    const box = await chooseBox(photo, { detectors: facts.detectors }).catch(problemToast);
-    if (box === undefined) return;
-    const cropped = await photoOf(photo.original, box).catch(problemToast);
-    if (cropped) store.set({ photos: store.get().photos.map((other) => (other === photo ? cropped : other)) });
+    if (choosing) return; // pressed again while the picture is made ready
+    choosing = true;
+    await crop(photo, store, facts).catch(problemToast);
+    choosing = false;
   };
   return h("li", { class: "part" },
-    h("button", { type: "button", class: "part-photo", "aria-label": `${photo.box ? "Part of " : ""}${photo.name}: draw a box on it`, onclick: choose },
+    h("button", { type: "button", class: "part-photo", data: { focus: `box ${place}` }, "aria-label": `${photo.box ? "Part of " : ""}${photo.name}: draw a box on it`, onclick: choose },
       h("img", { src: photo.url, alt: "" }), h("span", { class: "part-badge" }, icon("crop"))),
     removeButton(`Remove ${photo.name}`, () => store.set({ photos: without() })));
 }
@@ -125,7 +151,7 @@ function minusPart(word, store) {
 }
 
 function removeButton(said, remove) {
-  return h("button", { type: "button", class: "remove", "aria-label": said, onclick: () => {
+  return h("button", { type: "button", class: "remove", data: { focus: said }, "aria-label": said, onclick: () => {
     remove();
     byId("words").focus();
   } }, icon("close"));

@@ -1,6 +1,7 @@
 /** One search, from its first page to its last: asks the service for hits, counts and explanations. */
 
 import { call } from "./api.js";
+import { isPreferring } from "./prefer.js";
 import { PAGE, facetsOf, searchOf, where } from "./requests.js";
 import { facetsFrom } from "./sampling.js";
 import { isQuery } from "./state.js";
@@ -17,10 +18,11 @@ export class Session {
     this.next = null;
     this.shown = 0;
     this.explanations = null;
+    this.best = null;
     this.controller = new AbortController();
   }
 
-  /** Give up: answers that are still on their way are dropped. */
+  /** Give up: hits and counts that are still on their way are dropped. */
   stop() {
     this.controller.abort();
   }
@@ -34,7 +36,7 @@ export class Session {
   async more() {
     if (this.next === null) return [];
     if (this.browsing) return (await this.leaf(this.next)).hits;
-    const page = await this.post("search", searchOf(this.state, this.facts.attributes, { cursor: this.next }));
+    const page = await this.post("search", await this.request({ cursor: this.next }));
     this.next = page.next_cursor ?? null;
     this.shown += page.hits.length;
     return page.hits;
@@ -45,7 +47,7 @@ export class Session {
    * choosing another value would find.
    */
   async otherFacets() {
-    const names = this.browsing ? [] : Object.keys(this.state.filters);
+    const names = Object.keys(this.state.filters);
     const found = await Promise.all(names.map((name) => this.facetWithout(name)));
     return Object.assign({}, ...found);
   }
@@ -63,7 +65,7 @@ export class Session {
   async search() {
     const { attributes } = this.facts;
     const began = performance.now();
-    const page = await this.post("search", searchOf(this.state, attributes, { facets: facetsOf(attributes) }));
+    const page = await this.post("search", await this.request({ facets: facetsOf(attributes) }));
     this.next = page.next_cursor ?? null;
     this.shown = page.hits.length;
     return {
@@ -77,12 +79,12 @@ export class Session {
   }
 
   async leaf(after) {
-    const filter = where(this.state.filters, this.facts.attributes);
-    const asked = { ...(filter ? { where: filter } : {}), limit: after ? PAGE : SAMPLE, ...(after ? { after } : {}) };
+    const filter = filterOf(this.state.filters, this.facts.attributes);
+    const asked = { ...filter, limit: after ? PAGE : SAMPLE, ...(after ? { after } : {}) };
     const began = performance.now();
     const [page, counted] = await Promise.all([
       this.post("products/scan", { body: asked }),
-      after ? null : this.post("products/count", { body: filter ? { where: filter } : {} }),
+      after ? null : this.post("products/count", { body: filter }),
     ]);
     const { products } = page;
     // The first page is also what filters are made from, so it is longer than what is shown of it.
@@ -101,25 +103,50 @@ export class Session {
   async facetWithout(name) {
     const { attributes } = this.facts;
     const { [name]: _, ...filters } = this.state.filters;
-    const request = searchOf({ ...this.state, filters }, attributes, { facets: facetsOf(attributes, name), limit: 1 });
+    if (this.browsing) {
+      const { products } = await this.post("products/scan", { body: { ...filterOf(filters, attributes), limit: SAMPLE } });
+      return facetsFrom(products, { [name]: attributes[name] });
+    }
+    const request = searchOf({ ...this.state, filters, prefer: {} }, attributes, { facets: facetsOf(attributes, name), limit: 1 });
     return (await this.post("search", request)).facets ?? {};
   }
 
   async explainFirst() {
     const limit = Math.min(EXPLAINED, Math.max(PAGE, this.shown));
-    return explained(await this.post("search", searchOf(this.state, this.facts.attributes, { explain: true, limit })));
+    return explained(await this.explain(await this.request({ explain: true, limit })));
   }
 
   async explainOne(productId) {
-    const { body, files } = searchOf(this.state, this.facts.attributes, { explain: true, limit: 1 });
+    const { body, files } = await this.request({ explain: true, limit: 1 });
     const only = { field: "product_id", eq: productId };
-    const page = await this.post("search", { body: { ...body, where: { must: [only] } }, files });
+    const page = await this.explain({ body: { ...body, where: { must: [only] } }, files });
     return explained(page).get(productId) ?? null;
+  }
+
+  async request(more) {
+    const { attributes } = this.facts;
+    if (isPreferring(this.state)) this.best ??= await this.bestWithoutPreferences();
+    return searchOf(this.state, attributes, more, this.best ?? 0);
+  }
+
+  async bestWithoutPreferences() {
+    const plain = searchOf({ ...this.state, prefer: {} }, this.facts.attributes, { limit: 1 });
+    return (await this.post("search", plain)).hits[0]?.relevance ?? 0;
+  }
+
+  /** Its hits stay in sight until the next search has some, and may be asked about until then. */
+  async explain({ body, files }) {
+    return await call("search", { body, files, method: "POST" });
   }
 
   async post(path, { body, files = [] }) {
     return await call(path, { body, files, signal: this.controller.signal, method: "POST" });
   }
+}
+
+function filterOf(filters, attributes) {
+  const filter = where(filters, attributes);
+  return filter ? { where: filter } : {};
 }
 
 function explained(page) {

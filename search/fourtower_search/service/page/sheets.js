@@ -6,9 +6,9 @@ let opened = 0;
 
 /**
  * Open a sheet. `content` and `actions` are elements, `focus` gets the focus first, `onclose` is called however it
- * closes. Gives `{element, close}`.
+ * closes. Another step of the history closes it, unless it `stays` or is not `closable`. Gives `{element, close}`.
  */
-export function openSheet({ name, title, content, actions = [], focus = null, onclose = () => {}, closable = true }) {
+export function openSheet({ name, title, content, actions = [], focus = null, onclose = () => {}, closable = true, stays = !closable }) {
   opened += 1;
   const titleId = `sheet-title-${opened}`;
   const before = document.activeElement;
@@ -25,11 +25,14 @@ export function openSheet({ name, title, content, actions = [], focus = null, on
   element.addEventListener("cancel", (event) => {
     if (!closable) event.preventDefault();
   });
+  if (!stays) addEventListener("popstate", close);
   element.addEventListener("close", () => {
+    removeEventListener("popstate", close);
     onclose();
     element.remove();
     document.documentElement.classList.toggle("has-sheet", Boolean(document.querySelector("dialog[open]")));
-    if (before?.isConnected) before.focus({ preventScroll: true });
+    // Whoever closed it may have sent the focus elsewhere already.
+    if (before?.isConnected && document.activeElement === document.body) before.focus({ preventScroll: true });
   });
   document.body.append(element);
   element.showModal();

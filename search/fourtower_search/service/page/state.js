@@ -8,13 +8,14 @@ export const NOTHING = Object.freeze({
   like: null,
   amount: 50,
   filters: Object.freeze({}),
+  prefer: Object.freeze({}),
   order: "",
   grouped: true,
 });
 
 /**
- * A store. `set` changes some fields; `how.replace` says that this is no step to come back to, and `how.from` who
- * changed it.
+ * A store. `set` changes some fields; `how.replace` says that this is no step to come back to, `how.from` who
+ * changed it, and `how.anew` that it is another search altogether.
  */
 export function createStore(initial = NOTHING) {
   let state = initial;
@@ -28,6 +29,14 @@ export function createStore(initial = NOTHING) {
     },
     listen: (listener) => listeners.push(listener),
   };
+}
+
+/**
+ * Begin anew, with nothing, or with nothing but `changes`. What was given to the search before and is not ready yet,
+ * such as a photo that is being made smaller, does not belong to this one.
+ */
+export function beginAnew(store, changes = {}) {
+  store.set({ ...NOTHING, ...changes }, { anew: true });
 }
 
 /** Whether there is anything to look for. */

@@ -102,7 +102,7 @@ function stepRow(step) {
   if (step.kind === "reranked") return h("p", {}, `Re-ranked by ${step.label}: `, h("strong", {}, step.value.toFixed(4)));
   return h("div", { class: "why-group" }, h("h4", {}, "Boosts"), h("ul", { class: "plain" },
     h("li", {}, `${percent(step.kept)} of the score is relevance`),
-    step.boosts.map((boost) => h("li", {}, `${percent(boost.weight)} is ${label(boost.label)}: ${boost.value.toFixed(2)}`))));
+    step.boosts.map((boost) => h("li", {}, `${percent(boost.weight)} is ${label(boost.label.replace(/^boost by /, ""))}: ${boost.value.toFixed(2)}`))));
 }
 
 function calculation(tree) {

@@ -71,6 +71,13 @@ def test_nothing_found(looker):
     hold_to_width(looker)
 
 
+def test_preferences(looker):
+    looker.go("?q=bag&prefer.price=90..10&prefer.in_stock=yes")
+    expect(looker.page.locator("#active")).to_contain_text("Prefer: Lower price")
+    hold_to_axe(looker)
+    hold_to_width(looker)
+
+
 def test_filters_on_a_phone(visit, shop_address):
     visitor = visit(shop_address, reduced_motion="reduce", bypass_csp=True, **PHONE).go("?q=bag&f.colour=red")
     visitor.page.get_by_role("button", name="Filters").click()
