@@ -9,13 +9,13 @@ import time
 import uuid
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
+from functools import cache
 from pathlib import Path
 from typing import Any
 
 Object = dict[str, Any]
 ROOT = Path(__file__).parents[2]
 CHART = ROOT / "helm" / "fourtower"
-SCRIPT = ROOT / "scripts" / "kubernetes"
 RESTRICTED = "restricted"
 
 
@@ -23,13 +23,17 @@ class Refused(AssertionError):
     """The server, or helm, did not accept something."""
 
 
+class ScriptFailed(Exception):
+    """One of our scripts ended with an error, which is the message."""
+
+
 class ApiServer:
     """A running API server, and the programs that speak to it."""
 
     def __init__(self, folder: Path) -> None:
         self.folder = folder
-        self.kubeconfig = Path(_script("start", str(folder)))
-        self._kubectl = Path(_script("build")) / "kubectl"
+        self.kubeconfig = Path(_output("kubernetes", "start", str(folder)))
+        self._kubectl = kubernetes() / "kubectl"
         self._helm = helm()
         self._environment = os.environ | {
             "KUBECONFIG": str(self.kubeconfig),
@@ -40,12 +44,12 @@ class ApiServer:
 
     def stop(self) -> None:
         """End it."""
-        _script("stop", str(self.folder))
+        _output("kubernetes", "stop", str(self.folder))
 
     def learn_kinds(self) -> None:
         """Define the kinds of KEDA and of the Prometheus operator, as their projects do."""
         wanted = ("scaledobjects", "triggerauthentications", "servicemonitors", "prometheusrules")
-        folders = [Path(line) for line in _script("crds").splitlines()]
+        folders = [Path(line) for line in _output("kubernetes", "crds").splitlines()]
         files = [file for folder in folders for file in sorted(folder.glob("*.yaml")) if file.stem.endswith(wanted)]
         assert len(files) >= len(wanted), f"definitions are missing in {folders}"
         for file in files:
@@ -96,10 +100,16 @@ class ApiServer:
         return done
 
 
+@cache
 def helm() -> str:
     """The program; built if it is not there."""
-    done = subprocess.run([str(ROOT / "scripts" / "helm")], stdout=subprocess.PIPE, text=True, check=True)
-    return done.stdout.strip()
+    return _output("helm")
+
+
+@cache
+def kubernetes() -> Path:
+    """The folder of kube-apiserver and kubectl; builds them, and installs etcd, if they are not there."""
+    return Path(_output("kubernetes", "build"))
 
 
 def wait_until(condition: Callable[[], Any], *, what: str, timeout_s: float = 60) -> Any:
@@ -112,6 +122,8 @@ def wait_until(condition: Callable[[], Any], *, what: str, timeout_s: float = 60
     return found
 
 
-def _script(*words: str) -> str:
-    done = subprocess.run([str(SCRIPT), *words], stdout=subprocess.PIPE, text=True, check=True)
+def _output(script: str, *words: str) -> str:
+    done = subprocess.run([str(ROOT / "scripts" / script), *words], capture_output=True, text=True, check=False)
+    if done.returncode:
+        raise ScriptFailed(done.stderr.strip())
     return done.stdout.strip()

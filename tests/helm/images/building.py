@@ -5,9 +5,11 @@ What is left to a real build is the base image: here it is this machine's Debian
 
 from __future__ import annotations
 
+import hashlib
 import os
 import shutil
 import subprocess
+from collections.abc import Iterator
 from fnmatch import fnmatch
 from pathlib import Path
 
@@ -18,6 +20,7 @@ PASSED_ON = ("PIP_INDEX_URL", "PIP_EXTRA_INDEX_URL", "PIP_CERT", "PIP_DEFAULT_TI
 """Variables by which this machine reaches its package index; a build has them from its surroundings."""
 PATH = "/usr/local/bin:/usr/local/sbin:/usr/sbin:/usr/bin:/sbin:/bin"
 CACHE = "/var/tmp/pip"
+NOT_COPIED = ("__pycache__", "*.pyc")
 
 
 class StageFailed(AssertionError):
@@ -30,30 +33,52 @@ class Builder:
     Args:
         dockerfile: as it was read.
         context: the folder that files are copied from.
-        folder: for the stages' root folders.
+        folder: for the stages' root folders; those that it holds are used again if they would come out the same.
         cache: of pip's downloads.
     """
 
     def __init__(self, dockerfile: Dockerfile, *, context: Path, folder: Path, cache: Path) -> None:
         self.dockerfile = dockerfile
         self._context, self._folder, self._cache = context, folder, cache
-        cache.mkdir(parents=True, exist_ok=True)
+        self._ready: dict[str, Path] = {}
+        for each in (folder, cache):
+            each.mkdir(parents=True, exist_ok=True)
 
     def root(self, name: str) -> Path:
         """The root folder of a stage; builds it, and those that it needs, if they are not there."""
-        stage = self.dockerfile.stages[name]
-        root = self._folder / name
-        if (self._folder / f"{name}.done").exists():
+        if name not in self._ready:
+            self._ready[name] = self._made(self.dockerfile.stages[name])
+        return self._ready[name]
+
+    def _made(self, stage: Stage) -> Path:
+        root, done = self._folder / stage.name, self._folder / f"{stage.name}.done"
+        parts = "\n".join(self._parts(stage))
+        if done.exists() and done.read_text() == parts:
             return root
+        done.unlink(missing_ok=True)
         shutil.rmtree(root, ignore_errors=True)
         if stage.base in self.dockerfile.stages:
             subprocess.run(["cp", "-a", str(self.root(stage.base)), str(root)], check=True)
         else:
-            root.mkdir(parents=True)
+            root.mkdir()
             make_base(root)
         self._play(stage, root)
-        (self._folder / f"{name}.done").touch()
+        done.write_text(parts)
         return root
+
+    def _parts(self, stage: Stage) -> Iterator[str]:
+        """Everything that a stage is made of."""
+        if stage.base in self.dockerfile.stages:
+            yield from self._parts(self.dockerfile.stages[stage.base])
+        for each in stage.instructions:
+            yield f"{each.name} {each.text}"
+            if each.name != "COPY":
+                continue
+            if "from" in each.options:
+                yield from self._parts(self.dockerfile.stages[each.options["from"]])
+                continue
+            for file in sorted(_files(self._context, each.words[:-1])):
+                yield f"{file.relative_to(self._context)} {hashlib.sha256(file.read_bytes()).hexdigest()}"
 
     def _play(self, stage: Stage, root: Path) -> None:
         chain = self.dockerfile.chain(stage.name)[:-1]
@@ -93,21 +118,40 @@ class Builder:
         origin = self.root(stage) if stage else self._context
         into = _inside(root, target if target.startswith("/") else f"{where}/{target}")
         for source in sources:
-            _copy(_inside(origin, source), into, many=target.endswith("/"), ignore=not stage)
+            if stage:
+                _link(_inside(origin, source), into)
+            else:
+                _copy(_inside(origin, source), into, many=target.endswith("/"))
 
 
 def _inside(root: Path, path: str) -> Path:
     return root / path.removeprefix("/").removeprefix("./")
 
 
-def _copy(source: Path, into: Path, *, many: bool, ignore: bool) -> None:
-    ignored = shutil.ignore_patterns("__pycache__", "*.pyc") if ignore else None
+def _link(source: Path, into: Path) -> None:
+    """Gigabytes need not be there twice: what is copied out of a finished stage is not written to any more."""
+    into.parent.mkdir(parents=True, exist_ok=True)
+    subprocess.run(["cp", "-alT", str(source), str(into)], check=True)
+
+
+def _copy(source: Path, into: Path, *, many: bool) -> None:
     if source.is_dir():
-        shutil.copytree(source, into, symlinks=True, ignore=ignored, dirs_exist_ok=True)
+        shutil.copytree(source, into, symlinks=True, ignore=shutil.ignore_patterns(*NOT_COPIED), dirs_exist_ok=True)
         return
     target = into / source.name if many else into
     target.parent.mkdir(parents=True, exist_ok=True)
     shutil.copy2(source, target)
+
+
+def _files(context: Path, sources: list[str]) -> Iterator[Path]:
+    """What a COPY takes from the context."""
+    for path in (context / source for source in sources):
+        found = path.rglob("*") if path.is_dir() else [path]
+        yield from (file for file in found if file.is_file() and not _left_out(file.relative_to(context)))
+
+
+def _left_out(path: Path) -> bool:
+    return any(fnmatch(part, pattern) for part in path.parts for pattern in NOT_COPIED)
 
 
 def admitted(ignore: Path, name: str) -> bool:

@@ -99,6 +99,7 @@ def _base_mounts() -> list[str]:
     lines = ["mount --bind /usr usr", "mount -o remount,ro,bind usr", "mount --bind local usr/local"]
     if not python.is_relative_to("/usr") and python.exists():
         lines += [f"mkdir -p .{shlex.quote(str(python))}", f"mount --bind {shlex.quote(str(python))} .{python}"]
+        lines += [f"mount -o remount,ro,bind .{python}"]
     return [*lines, "mount -t proc proc proc", *DEVICES]
 
 

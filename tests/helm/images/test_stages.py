@@ -2,18 +2,14 @@
 
 from __future__ import annotations
 
-import os
 import re
 import subprocess
-from pathlib import Path
 
 import pytest
 from tests.helm.images.building import Builder, size_mb
-from tests.helm.images.dockerfile import read
 from tests.helm.images.roots import Mount, can_contain, contained
+from tests.helm.rendering import IMAGES
 
-ROOT = Path(__file__).parents[3]
-IMAGES = ROOT / "helm" / "images"
 TORCHLESS = ["search", "ingester", "worker-cpu"]
 ALL = [*TORCHLESS, "worker-gpu"]
 FIRST = {"search": "serve", "ingester": "ingest", "worker-cpu": "worker", "worker-gpu": "worker"}
@@ -24,14 +20,6 @@ pytestmark = [
     pytest.mark.timeout(3600),
     pytest.mark.skipif(not can_contain(), reason="needs the rights to mount folders"),
 ]
-
-
-@pytest.fixture(scope="module")
-def builder(tmp_path_factory: pytest.TempPathFactory) -> Builder:
-    """FOURTOWER_STAGES names a folder where stages are kept from one run to the next."""
-    kept = os.environ.get("FOURTOWER_STAGES")
-    folder = Path(kept) if kept else tmp_path_factory.mktemp("stages")
-    return Builder(read(IMAGES / "Dockerfile"), context=ROOT, folder=folder, cache=folder / "downloads")
 
 
 def run(builder: Builder, target: str, *command: str) -> str:
