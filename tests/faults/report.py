@@ -95,6 +95,9 @@ def _soak(found: Found) -> Iterator[str]:
     yield ""
     yield from _table(("Fault", "Times", "Slowest recovery (s)"), _kinds(found["faults"]))
     yield from (f"- {each['invariant']}: {_plain(each['message'])}" for each in found["violations"])
+    if found.get("remark"):  # of whoever looked into it
+        yield from ("", found["remark"])
+    yield ""
     yield from _table(("", ""), ((name.replace("_", " "), str(value)) for name, value in found["figures"].items()))
 
 

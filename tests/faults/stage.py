@@ -318,6 +318,7 @@ class Stage:
         began = time.monotonic()
         self.wait(self._settled, what="all is settled", timeout_s=timeout_s)
         self.recovered_s = time.monotonic() - (self.healed_at or began)
+        self.healed_at = None  # what has settled once does not recover from the same fault again
         end = time.monotonic() + ACKNOWLEDGED_S
         while (left := self._asked(self.tasks)) and left["unacked"] and time.monotonic() < end:
             time.sleep(0.1)

@@ -3,6 +3,8 @@
 import json
 import os
 import re
+import time
+from unittest import mock
 
 import pytest
 from tests.faults.failpoints import failpoints_of
@@ -13,6 +15,7 @@ from tests.faults.metrics import parsed, total
 from tests.faults.nemesis import DEEDS
 from tests.faults.report import write_document
 from tests.faults.soak import DAYS_APART, day
+from tests.faults.stage import Stage
 from tests.faults.switches import AT_START, SWITCHES
 from tests.stream.oracle import judge
 
@@ -81,6 +84,15 @@ def test_a_held_place_is_told_by_processes_that_live(tmp_path):
     assert points.held("write") == [os.getpid()]
     assert points.held("encode") == []
     assert failpoints_of("demo", tmp_path / "other") is None
+
+
+def test_a_stage_recovers_from_a_fault_once():
+    stage = mock.Mock(healed_at=time.monotonic() - 100)
+    stage._asked.return_value = {"unacked": 0}
+    Stage.settle(stage)
+    assert stage.recovered_s >= 100
+    Stage.settle(stage)
+    assert stage.recovered_s < 50, "nothing struck since"
 
 
 def test_every_guard_that_can_be_switched_off_says_what_it_is():
