@@ -56,8 +56,8 @@ class Settings(Frozen):
     """Batches that were sent and not answered."""
     pictures_per_run: int = 32
     """Per run of the network, on both sides."""
-    children: int = 4
-    """Of the worker: with a new price a child mostly waits for Milvus, batch after batch."""
+    children: int = 2
+    """Of the worker."""
     threads: int = 16
     """In each child, for fetching and decoding."""
 
