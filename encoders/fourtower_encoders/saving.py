@@ -7,7 +7,6 @@ import json
 import os
 import shutil
 from collections.abc import Mapping
-from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
 from tempfile import mkdtemp
 from typing import Any
@@ -33,6 +32,7 @@ from fourtower_encoders.errors import CheckpointError
 from fourtower_encoders.export import export_onnx
 from fourtower_encoders.joint import QueryParams
 from fourtower_encoders.model import FourTower
+from fourtower_encoders.release import own_version
 from fourtower_encoders.weights import Precision, digest, read_weights, write_weights
 
 
@@ -113,7 +113,7 @@ def _write_identity(draft: Path, config: TowerConfig, provenance: dict[str, Any]
     files = {name: record_of(draft / name) for name in names if (draft / name).exists()}
     identity = Identity(
         model_id=_model_id(config, digest(_reload(draft, config)), files.get(TOKENIZER)),
-        library_version=_library_version(),
+        library_version=own_version(),
         files=files,
         provenance=provenance,
     )
@@ -161,10 +161,3 @@ def _write_text(path: Path, text: str) -> None:
         file.write(text + "\n")
         file.flush()
         os.fsync(file.fileno())
-
-
-def _library_version() -> str:
-    try:
-        return version("fourtower")
-    except PackageNotFoundError:  # run from a source folder that is not installed
-        return "unknown"

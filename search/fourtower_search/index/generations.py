@@ -6,11 +6,11 @@ import re
 import threading
 from collections.abc import Sequence
 from datetime import UTC, datetime
-from importlib.metadata import version
 from typing import Any, Protocol
 
 from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
+from fourtower_encoders.release import own_version
 from fourtower_search.errors import IndexMismatch, InvalidQuery
 from fourtower_search.index.claims import Claim
 from fourtower_search.index.life import Life
@@ -206,7 +206,7 @@ def record_of(plan: GenerationPlan, alias: str, generation: int) -> GenerationRe
         collection=f"{alias}_g{generation}",
         schema_hash=plan.catalog.hash,
         created_at=datetime.now(UTC),
-        fourtower_version=version("fourtower"),
+        fourtower_version=own_version(),
     )
 
 
