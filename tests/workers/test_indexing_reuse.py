@@ -7,7 +7,9 @@ import pytest
 from tests.workers.shop import patch, png, upsert
 
 from fourtower_ingest.events import Image
-from fourtower_workers.halves import image_hash, text_hash
+from fourtower_search.index.convergence import Stored
+from fourtower_search.index.rows import Order, RowState
+from fourtower_workers.halves import image_hash, plan, text_hash
 
 MUG = {"title": "red mug", "images": [{"url": "a.png"}, {"url": "b.png"}]}
 
@@ -108,6 +110,47 @@ def test_rows_that_vanish_in_between_are_encoded_again(shop, monkeypatch):
     assert shop.statuses(shop.send(upsert(2, **MUG, attributes={"price": 1}))) == ["applied"]
     assert (shop.embedder.texts, shop.embedder.images) == (["red mug"], ["a.png", "b.png"])
     assert np.allclose([row.vector for row in shop.rows()], expected, atol=1e-6)
+
+
+def reads_late(index, before, monkeypatch):
+    """Have all reads but strong ones show what was before, as a server may for some seconds."""
+    read = index.read
+
+    def late(product_ids, **how):
+        return read(product_ids, **how) if how.get("consistency") == "strong" else before
+
+    monkeypatch.setattr(index, "read", late)
+
+
+def test_rows_that_gave_way_to_newer_ones_in_between_are_not_encoded_again(shop, monkeypatch):
+    shop.send(upsert(1, **MUG))
+    before = shop.index.read(["p1"])
+    shop.send(upsert(2, **MUG, attributes={"price": 2}))
+    reads_late(shop.index, before, monkeypatch)
+    assert shop.statuses(shop.send(upsert(3, **MUG, attributes={"price": 3}))) == ["applied"]
+    assert shop.embedder.calls == 0
+    assert [row.attributes["price"] for row in shop.rows()] == [3.0, 3.0]
+
+
+def test_a_version_that_came_in_between_and_is_newer_still_stays(shop, monkeypatch):
+    shop.send(upsert(1, **MUG))
+    before = shop.index.read(["p1"])
+    shop.send(upsert(3, **MUG, attributes={"price": 3}))
+    reads_late(shop.index, before, monkeypatch)
+    assert shop.statuses(shop.send(upsert(2, **MUG, attributes={"price": 2}))) == ["stale"]
+    assert shop.embedder.calls == 0
+    assert [row.attributes["price"] for row in shop.rows()] == [3.0, 3.0]
+
+
+@pytest.mark.parametrize("first", [1, 2])
+def test_halves_come_from_the_newest_rows_whatever_the_order_of_a_read(first):
+    """Those of older versions may be removed before they are read."""
+    hashed = {"text_hash": text_hash("m", "mug"), "image_hash": image_hash("m", Image(url="a.png"))}
+    orders = [Order(first, False, "a"), Order(3 - first, False, "b")]
+    rows = [RowState("p1", order, view=0, row_count=1, **hashed) for order in orders]
+    event = upsert(3, title="mug", images=[{"url": "a.png"}])
+    found = plan(event, Stored.of(rows), model_id="m", refetch="never")
+    assert found.stored_keys == {next(row.key for row in rows if row.order.version == 2)}
 
 
 @pytest.mark.parametrize(

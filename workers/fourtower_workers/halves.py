@@ -49,10 +49,10 @@ class Plan:
     views: tuple[ViewPlan, ...]
 
     @property
-    def stored_keys(self) -> Iterable[str]:
+    def stored_keys(self) -> frozenset[str]:
         """Rows whose vectors are needed."""
         keys = (self.stored_text, *(view.stored for view in self.views))
-        return (key for key in keys if key is not None)
+        return frozenset(key for key in keys if key is not None)
 
 
 def plan(event: Upsert, stored: Stored, *, model_id: str, refetch: Refetch) -> Plan:

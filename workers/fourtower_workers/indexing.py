@@ -20,7 +20,7 @@ from fourtower_search.index.convergence import Stored, needed
 from fourtower_search.index.outcomes import Outcome
 from fourtower_search.index.product_index import ProductIndex
 from fourtower_search.index.products import IndexedProduct
-from fourtower_search.index.rows import Order, ProductWrite, tombstone
+from fourtower_search.index.rows import Order, ProductWrite, Vector, tombstone
 from fourtower_workers.decisions import Decision, Event, decide, outcomes_of
 from fourtower_workers.documents import Document, document_of, product_of
 from fourtower_workers.encoding import Encoder, Turn, encode, no_turn
@@ -56,7 +56,8 @@ class _Work:
     mended: set[str] = field(default_factory=set)
     """Products whose rows are written again, though their version is stored."""
     writes: list[ProductWrite] = field(default_factory=list)
-    plans: list[tuple[Plan, Document]] = field(default_factory=list)
+    plans: dict[str, tuple[Plan, Document]] = field(default_factory=dict)
+    """By product."""
     failures: dict[str, Failure] = field(default_factory=dict)
     problems: dict[str, tuple[ImageProblem, ...]] = field(default_factory=dict)
 
@@ -143,7 +144,7 @@ class Indexer:
             except InvalidCatalog as error:
                 decisions.setdefault(product_id, _undecided(product_id, own))
                 work.failures[product_id] = Failure.of(product_id, error)
-        self._encode(work)
+        self._encode(work, self._stored_vectors(work, decisions, stored))
         return Prepared(batch, decisions, work.writes, stored, work.failures, work.problems)
 
     def submit(self, prepared: Prepared) -> Indexing:
@@ -194,7 +195,8 @@ class Indexer:
             work.writes.append(tombstone(event.product_id, order, source=work.source))
         else:
             document = document_of(event.product, self._index.schema)
-            work.plans.append((plan(event, stored, model_id=self._index.model_id, refetch=self._refetch), document))
+            planned = plan(event, stored, model_id=self._index.model_id, refetch=self._refetch)
+            work.plans[event.product_id] = planned, document
 
     def _is_flawed(self, event: Upsert | Delete, stored: Stored) -> bool:
         """Whether rows of an equal version lack a picture, or were encoded from something else."""
@@ -202,12 +204,31 @@ class Indexer:
             return True
         return isinstance(event, Upsert) and not matches(event, stored.current, model_id=self._index.model_id)
 
-    def _encode(self, work: _Work) -> None:
-        plans = [plan for plan, _ in work.plans]
-        keys = dict.fromkeys(key for plan in plans for key in plan.stored_keys)
-        vectors = self._index.vectors(keys) if keys else {}
-        halves = encode(plans, vectors, self._encoder)
-        products = [gather(plan, document, halves) for plan, document in work.plans]
+    def _stored_vectors(
+        self, work: _Work, decisions: Mapping[str, Decision], stored: dict[str, Stored]
+    ) -> dict[str, Vector]:
+        """The vectors of all rows that plans use again, by row key.
+
+        Rows that were removed since they were read gave way to newer ones, made of the same things most likely: a
+        strong look at those costs far less than to have and encode every picture again.
+        """
+        vectors = self._vectors(work.plans.values())
+        gone = [product_id for product_id, (plan, _) in work.plans.items() if not plan.stored_keys <= vectors.keys()]
+        if gone:
+            stored |= self._index.read(gone, consistency="strong")
+            for product_id in gone:
+                del work.plans[product_id]
+                self._plan(decisions[product_id], stored[product_id], work)
+            vectors |= self._vectors(work.plans[product_id] for product_id in gone if product_id in work.plans)
+        return vectors
+
+    def _vectors(self, plans: Iterable[tuple[Plan, Document]]) -> dict[str, Vector]:
+        keys = {key for plan, _ in plans for key in plan.stored_keys}
+        return self._index.vectors(keys) if keys else {}
+
+    def _encode(self, work: _Work, vectors: Mapping[str, Vector]) -> None:
+        halves = encode([plan for plan, _ in work.plans.values()], vectors, self._encoder)
+        products = [gather(plan, document, halves) for plan, document in work.plans.values()]
         for product in products:
             product_id = product.plan.event.product_id
             if product.problems:

@@ -22,6 +22,7 @@ class Stored:
     """What the index holds of one product."""
 
     rows: tuple[RowState, ...] = ()
+    """Those of the highest version first: lower ones may be removed any moment."""
     highest: Order | None = None
     """The highest version of which there is any row."""
     complete: Order | None = None
@@ -35,7 +36,7 @@ class Stored:
             versions[row.order].append(row)
         complete = (order for order, version in versions.items() if is_complete(version))
         return cls(
-            tuple(row for version in versions.values() for row in version),
+            tuple(row for order in sorted(versions, reverse=True) for row in versions[order]),
             highest=max(versions, default=None),
             complete=max(complete, default=None),
         )
