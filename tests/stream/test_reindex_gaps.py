@@ -245,13 +245,15 @@ def test_products_that_are_new_since_the_start_are_there_once_it_passes(followin
         index.store.delete([row.key for row in put_back], timeout_s=10)
     told = following.command("reindex", "verify", code=1)
     assert told["differences"] == {f"p{number}": "forgotten" for number in range(5)}
-    following.ingester.kill()
+
+    def missed(who: str) -> bool:
+        return f"has no {who}" in " ".join(cluster.fourtower("reindex", "verify", code=None).split())
+
+    following.worker.kill()
     cluster.produce([event("upsert", "n0", 2, new["n1"])])
-
-    def missed() -> bool:
-        return "has no members" in " ".join(cluster.fourtower("reindex", "verify", code=None).split())
-
-    wait_until(missed, what="the brokers miss its ingester")
+    wait_until(lambda: missed("worker"), what="what its worker said of itself has expired")
+    following.ingester.kill()
+    wait_until(lambda: missed("members"), what="the brokers miss its ingester")
     told = following.command("reindex", "verify", code=1)
     assert [(figure["name"], figure["next"], figure["ok"]) for figure in told["figures"]][1:] == [
         ("records behind", 1, False)

@@ -183,7 +183,7 @@ def _warn_if_behind(around: Surroundings, record: GenerationRecord, most_lag: in
     except IngestError as error:
         _whisper(f"Whether generation {record.generation} is up to date can't be said: {error}")
         return
-    if not at.begun or not at.attended or at.lag > most_lag:
+    if not at.begun or at.unattended or at.lag > most_lag:
         _whisper(behind_warning(record, at.lag))
 
 

@@ -144,15 +144,16 @@ def test_a_verification_survives_what_is_recorded_later(generations):
     assert life(generations, 2) == Life(group="shop.g2", verification=GOOD, previous=1, switched_at=NOW)
 
 
-def ready(*, lag=0, begun=True, members=1, **story):
+def ready(*, lag=0, begun=True, members=1, workers=1, **story):
     record = MemoryGenerations("shop").create(PLAN, timeout_s=30)
     told = record.model_copy(update={"life": Life(**story)})
-    check_ready(told, at=Position(lag, begun, {}, members), demands=Demands(), now=NOW)
+    check_ready(told, at=Position(lag, begun, {}, members, workers), demands=Demands(), now=NOW)
 
 
 def test_what_was_filled_and_verified_is_ready():
     ready(verification=GOOD, seeding=Seeding(source=1, done=True), lag=1000)
-    ready(verification=GOOD, members=0)
+    ready(verification=GOOD, members=0, workers=0)
+    ready(verification=GOOD, lag=9, workers=None)
 
 
 @pytest.mark.parametrize(
@@ -162,6 +163,7 @@ def test_what_was_filled_and_verified_is_ready():
         ({"verification": GOOD, "lag": 1001}, "is 1,001 records behind; see that its ingester"),
         ({"verification": GOOD, "lag": 9, "begun": False}, "has committed nothing; see that its ingester"),
         ({"verification": GOOD, "lag": 9, "members": 0}, "is 9 records behind, and has no members; see that its ing"),
+        ({"verification": GOOD, "lag": 9, "workers": 0}, "is 9 records behind, and has no worker; see that its ing"),
         ({}, "never verified; run `fourtower reindex verify 1`, or switch --unverified"),
         ({"verification": Verification(at=NOW, passed=False, missed=("Recall is 0.4.",))}, "pass .*: Recall is 0.4."),
         ({"verification": Verification(at=NOW - timedelta(hours=25), passed=True)}, "25.0 h ago, and 24.0 h is"),

@@ -72,19 +72,22 @@ def test_what_is_not_filled_or_far_behind_is_looked_at_no_closer(two):
 
 
 NOBODY = (
-    "Its group is 3 records behind and has no members, so nobody fills it any more; start its ingester "
-    "(`fourtower ingest --generation 1 --group shop.g1 --no-dead-letters`), see that its worker runs, and verify it "
-    "again."
+    "Its group is 3 records behind and {}, so nobody fills it any more; see that its ingester (`fourtower ingest "
+    "--generation 1 --group shop.g1 --no-dead-letters`) and its worker (`fourtower worker --generation 1`) run, and "
+    "verify it again."
 )
 
 
-def test_what_nobody_fills_any_more_does_not_pass_however_little_it_is_behind(two):
+@pytest.mark.parametrize(("gone", "problem"), [("members", "has no members"), ("workers", "has no worker")])
+def test_what_nobody_fills_any_more_does_not_pass_however_little_it_is_behind(two, gone, problem):
     two.record = two.record.model_copy(update={"life": Life(group="shop.g1")})
     two.behind = 3
+    assert two.verify().passed, "where Redis is away, nobody can tell whether there is a worker"
+    two.workers = 1
     assert two.verify().passed
-    two.members = 0
+    setattr(two, gone, 0)
     found = two.verify()
-    assert (missed(found), found.pairing) == ([NOBODY], None)
+    assert (missed(found), found.pairing) == ([NOBODY.format(problem)], None)
     two.behind = 0
     assert two.verify().passed, "it has read all that there is"
 
@@ -100,7 +103,7 @@ def test_an_ingester_that_was_killed_shortly_before_is_missed_at_the_end(two):
         return seen
 
     found = replace(verifier, positions=killed).run()
-    assert missed(found) == [NOBODY]
+    assert missed(found) == [NOBODY.format("has no members")]
     assert found.pairing is not None
 
 

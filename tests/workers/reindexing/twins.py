@@ -31,7 +31,7 @@ class Two:
             ProductIndex(MemoryRows(CatalogSchema(), 4), params=QueryParams(), model_id=MODEL) for _ in range(2)
         )
         self.record = MemoryGenerations("shop").create(GenerationPlan(model="m", model_id=MODEL, dim=4), timeout_s=1)
-        self.behind, self.begun, self.members, self.relevance = 0, True, 1, None
+        self.behind, self.begun, self.members, self.workers, self.relevance = 0, True, 1, None, None
         self.kept_ms = 7 * DAY_MS
         self.chance = np.random.default_rng(0)
 
@@ -52,7 +52,7 @@ class Two:
                 assert [outcome.status for outcome in getattr(self, name).apply([write])] == ["applied"]
 
     def positions(self):
-        at = Position(self.behind, self.begun, {SHOP: self.log.end(SHOP)}, self.members)
+        at = Position(self.behind, self.begun, {SHOP: self.log.end(SHOP)}, self.members, self.workers)
         return at._replace(lag=0, begun=True), at
 
     def verifier(self, **bounds):

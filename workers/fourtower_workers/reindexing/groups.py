@@ -25,6 +25,11 @@ def ingester_of(record: GenerationRecord) -> str:
     return f"fourtower ingest --generation {record.generation}{group} --no-dead-letters"
 
 
+def worker_of(record: GenerationRecord) -> str:
+    """The command of the worker that fills a generation."""
+    return f"fourtower worker --generation {record.generation}"
+
+
 def first_group(group: str) -> str:
     """The group of the settings; where they name that of a later generation, the one from which its name comes."""
     return _SUFFIX.sub("", group)

@@ -26,11 +26,17 @@ class Position(NamedTuple):
     """Of each partition that is read; its beginning where nothing was committed."""
     members: int = 0
     """Ingesters that read as this group; not asked for where there is nothing that they could read."""
+    workers: int | None = None
+    """Workers that say that they fill it; None: not asked for, or Redis did not answer."""
 
     @property
-    def attended(self) -> bool:
-        """Whether somebody reads what is left, if anything is."""
-        return not self.lag or self.members > 0
+    def unattended(self) -> str:
+        """Why nobody does what is left; empty if nothing is, or somebody may."""
+        if not self.lag:
+            return ""
+        if not self.members:
+            return "has no members"
+        return "has no worker" if self.workers == 0 else ""
 
 
 def places_of(record: GenerationRecord) -> dict[Partition, int]:

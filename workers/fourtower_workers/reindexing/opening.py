@@ -10,8 +10,10 @@ from pathlib import Path
 
 from fourtower_ingest.broker.admin import LogAdmin
 from fourtower_ingest.broker.ranges import read_range
+from fourtower_ingest.errors import RedisUnavailable
 from fourtower_ingest.replaying import product_of
 from fourtower_ingest.settings import IngestSettings
+from fourtower_ingest.status import processes_in
 from fourtower_search.index.generations import GenerationRecord, Generations
 from fourtower_search.index.opening import open_generation
 from fourtower_search.index.product_index import ProductIndex
@@ -19,6 +21,7 @@ from fourtower_workers.reconciling.folding_log import reader_of
 from fourtower_workers.reconciling.reconciliation import Reconciliation, Wishes
 from fourtower_workers.reconciling.reporting import Report
 from fourtower_workers.reconciling.snapshot import FOREVER, kept_ms, take_snapshot
+from fourtower_workers.reindexing.dropping import serving
 from fourtower_workers.reindexing.groups import group_of
 from fourtower_workers.reindexing.lag import Position, places_of, position_of
 from fourtower_workers.reindexing.relevance import Candidate, Relevance, compare_relevance
@@ -132,4 +135,14 @@ def position(stream: IngestSettings, record: GenerationRecord) -> Position:
     """
     group, placed = group_of(record, stream.ingester.group), places_of(record)
     with LogAdmin(stream.kafka) as admin:
-        return position_of(admin, stream.topics.read, group, placed=placed)
+        found = position_of(admin, stream.topics.read, group, placed=placed)
+    return found._replace(workers=_workers(stream, record)) if found.lag else found
+
+
+def _workers(stream: IngestSettings, record: GenerationRecord) -> int | None:
+    """Workers that say that they fill a generation; without Redis nobody can tell."""
+    try:
+        processes = processes_in(stream.redis)
+    except RedisUnavailable:
+        return None
+    return sum(process.kind == "worker" for process in serving(record, processes))

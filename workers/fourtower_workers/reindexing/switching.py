@@ -101,9 +101,9 @@ def check_ready(record: GenerationRecord, *, at: Position, demands: Demands, now
             f"Generation {number} is not filled yet; `fourtower reindex start` goes on with it, and "
             f"`fourtower reindex status` says how far it is."
         )
-    if not at.begun or not at.attended or at.lag > demands.most_lag:
+    if not at.begun or at.unattended or at.lag > demands.most_lag:
         behind = f"is {at.lag:,} records behind" if at.begun else "has committed nothing"
-        behind += "" if at.attended else ", and has no members"
+        behind += f", and {at.unattended}" if at.unattended else ""
         raise IndexMismatch(
             f"The group of generation {number} {behind}; see that its ingester and its workers run, wait until it is "
             f"{demands.most_lag:,} records behind at most (--most-lag), and try again."

@@ -15,7 +15,7 @@ from fourtower_search.index.life import Verification
 from fourtower_search.index.product_index import ProductIndex
 from fourtower_workers.reconciling.folding_log import Reader
 from fourtower_workers.reconciling.reporting import Report
-from fourtower_workers.reindexing.groups import ingester_of
+from fourtower_workers.reindexing.groups import ingester_of, worker_of
 from fourtower_workers.reindexing.lag import Position
 from fourtower_workers.reindexing.pairing import Pairer, Pairing
 from fourtower_workers.reindexing.recall import DEPTH, measure_recall
@@ -153,20 +153,21 @@ class Verifier:
             missed = "Its group has committed nothing; start its ingester and its worker."
         elif lag > most:
             missed = f"Its group is {lag:,} records behind, and {most:,} is the most; wait, and verify it again."
-        elif not following.attended:
-            missed = self._unattended(lag)
+        elif following.unattended:
+            missed = self._unattended(following)
         return Figure("records behind", lag, live.lag, most, missed=missed)
 
     def _left_alone(self) -> Iterator[Figure]:
-        """An ingester that was killed before the first look may be missed by the brokers only now."""
+        """Who was killed before the first look may be missed by the brokers, or by Redis, only now."""
         _, following = self.positions()
-        if not following.attended:
-            yield Figure("ingesters", following.members, missed=self._unattended(following.lag))
+        if following.unattended:
+            yield Figure("who fills it", 0, missed=self._unattended(following))
 
-    def _unattended(self, lag: int) -> str:
+    def _unattended(self, at: Position) -> str:
         return (
-            f"Its group is {lag:,} records behind and has no members, so nobody fills it any more; start its ingester "
-            f"(`{ingester_of(self.record)}`), see that its worker runs, and verify it again."
+            f"Its group is {at.lag:,} records behind and {at.unattended}, so nobody fills it any more; see that its "
+            f"ingester (`{ingester_of(self.record)}`) and its worker (`{worker_of(self.record)}`) run, and verify it "
+            f"again."
         )
 
     def _paired(self, live: Position, following: Position) -> Pairing:
