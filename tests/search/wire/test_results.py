@@ -116,16 +116,25 @@ def put(form, path, value):
     return copy
 
 
-@settings(max_examples=400)
-@given(data=st.data())
-def test_whatever_stands_in_its_place_is_read_or_refused(result, schema, shop_client, data):
-    for form, read in (
+@pytest.fixture(scope="module")
+def forms(result, schema, shop_client):
+    """What is sent, all places in it, and what reads it."""
+    readers = (
         (result_form(result), lambda form: read_result(form, schema)),
         (page_form(shop_client.page(limit=2)), lambda form: read_page(form, schema)),
         (facts_form(shop_client.facts()), read_facts),
-    ):
-        plain = sent(form)
-        path = data.draw(st.sampled_from([path for path in places(plain) if path[:1] != ("timings_ms",)]))
+    )
+    return [
+        (form, [path for path in places(form) if path[:1] != ("timings_ms",)], read)
+        for form, read in ((sent(form), read) for form, read in readers)
+    ]
+
+
+@settings(max_examples=400)
+@given(data=st.data())
+def test_whatever_stands_in_its_place_is_read_or_refused(result, forms, data):
+    for plain, where, read in forms:
+        path = data.draw(st.sampled_from(where))
         try:
             found = read(put(plain, path, data.draw(JUNK)))
         except IndexMismatch:
