@@ -95,8 +95,6 @@ def _soak(found: Found) -> Iterator[str]:
     yield ""
     yield from _table(("Fault", "Times", "Slowest recovery (s)"), _kinds(found["faults"]))
     yield from (f"- {each['invariant']}: {_plain(each['message'])}" for each in found["violations"])
-    if found.get("remark"):  # of whoever looked into it
-        yield from ("", found["remark"])
     yield ""
     yield from _table(("", ""), ((name.replace("_", " "), str(value)) for name, value in found["figures"].items()))
 
@@ -116,7 +114,8 @@ def _mutations(found: Found) -> Iterator[str]:
 
 
 def _origin(found: Found) -> str:
-    return f"Command: `{found['command']}`. Machine: {machine_sentence(found['machine'])}."
+    remark = found.get("remark", "")  # of whoever ran it, or looked into it
+    return f"Command: `{found['command']}`. Machine: {machine_sentence(found['machine'])}. {remark}".rstrip()
 
 
 def _table(headings: Sequence[str], rows: Any) -> Iterator[str]:
