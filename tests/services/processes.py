@@ -2,29 +2,49 @@
 
 from __future__ import annotations
 
+import fcntl
 import os
 import random
 import signal
 import socket
 import subprocess
+import tempfile
 import time
 from collections.abc import Callable, Sequence
 from contextlib import suppress
 from dataclasses import dataclass
+from functools import cache
 from pathlib import Path
 
 PORTS = (20_000, 32_000)
 """Below those that outgoing connections have."""
 
 
+_chosen: set[int] = set()
+"""By this process: locks of its own don't keep it out."""
+
+
 def free_port() -> int:
-    """A port that nobody listens on, and that the kernel gives to no outgoing connection before it is used."""
+    """A port that nobody listens on, nor will: no other test has chosen it, in this checkout or beside it.
+
+    The kernel gives it to no outgoing connection either before it is used.
+    """
     chance = random.SystemRandom()  # tests beside this one have seeds as well
     while True:
         port = chance.randrange(*PORTS)
         with socket.socket() as probe, suppress(OSError):
             probe.bind(("127.0.0.1", port))
-            return port
+            if port not in _chosen:
+                fcntl.lockf(_choices(), fcntl.LOCK_EX | fcntl.LOCK_NB, 1, port)
+                _chosen.add(port)
+                return port
+
+
+@cache
+def _choices() -> int:
+    """A file in which each port that a living process has chosen is a locked byte."""
+    path = Path(tempfile.gettempdir()) / f"fourtower-ports.{os.getuid()}"
+    return os.open(path, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
 
 
 @dataclass
