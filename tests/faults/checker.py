@@ -10,7 +10,7 @@ from collections import defaultdict
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from itertools import pairwise
-from statistics import median
+from statistics import quantiles
 from typing import Any
 
 from tests.faults.final import Final
@@ -257,9 +257,13 @@ def _by_process(shots: Sequence[Operation]) -> dict[str, list[tuple[float, int]]
 
 
 def _growth(sizes: Sequence[float]) -> float:
-    """From the third quarter to the last: before that a process may still load what it needs."""
+    """From the third quarter to the last: before that a process may still load what it needs.
+
+    What counts is what four of five looks stay below: now and then a child is gone, or has a large picture.
+    """
     quarter = len(sizes) // 4
-    return median(sizes[-quarter:]) / max(1.0, median(sizes[-2 * quarter : -quarter]))
+    before, after = (quantiles(some, n=5)[-1] for some in (sizes[-2 * quarter : -quarter], sizes[-quarter:]))
+    return after / max(1.0, before)
 
 
 def encodes_per_named(case: Case) -> float:

@@ -167,6 +167,12 @@ def test_memory_that_keeps_growing_breaks_the_ninth():
     assert broken(*growing, limits=Limits(growth=1.15)) == {"I9"}
     loading = [footprints(2 + second / 10, mb=100 if second < 19 else 400) for second in range(40)]
     assert broken(*loading) == set(), "until the middle it may still load"
+    dying = [
+        footprints(2 + second / 10, mb=190 if second % 10 < (5 if second < 30 else 2) else 400) for second in range(40)
+    ]
+    assert broken(*dying) == set(), "a worker is as large as with all its children"
+    spike = [footprints(2 + second / 10, mb=400 if second == 35 else 100) for second in range(40)]
+    assert broken(*spike) == set()
 
 
 def test_work_done_again_and_again_breaks_the_ninth():
