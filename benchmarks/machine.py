@@ -44,7 +44,8 @@ def machine_sentence(machine: Mapping[str, Any]) -> str:
     """The machine in one line of prose."""
     versions = ", ".join(f"{name} {machine[name]}" for name in ("python", *_LIBRARIES) if machine[name])
     gpu = machine["gpu"] or "no GPU"
-    return f"{machine['cpu']}, {machine['cores']} cores, {machine['memory_gb']} GB, {gpu}; {versions}"
+    cores = f"{machine['cores']} core{'' if machine['cores'] == 1 else 's'}"
+    return f"{machine['cpu']}, {cores}, {machine['memory_gb']} GB, {gpu}; {versions}"
 
 
 def write_result(
