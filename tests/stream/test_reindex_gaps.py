@@ -176,6 +176,7 @@ def live(cluster: Cluster) -> int:
     return next(each["generation"] for each in status(cluster) if each["live"])
 
 
+@pytest.mark.long  # quick: tests/workers/reindexing/test_at_once
 @pytest.mark.parametrize("following", ENGINES, indirect=True)
 def test_of_two_starts_at_once_the_second_one_joins_or_is_refused(following: Following) -> None:
     cluster = following.cluster
