@@ -29,13 +29,13 @@ def free_port() -> int:
 
     The kernel gives it to no outgoing connection either before it is used.
     """
-    chance = random.SystemRandom()  # tests beside this one have seeds as well
+    chance, choices = random.SystemRandom(), _choices()  # tests beside this one have seeds as well
     while True:
         port = chance.randrange(*PORTS)
         with socket.socket() as probe, suppress(OSError):
             probe.bind(("127.0.0.1", port))
             if port not in _chosen:
-                fcntl.lockf(_choices(), fcntl.LOCK_EX | fcntl.LOCK_NB, 1, port)
+                fcntl.lockf(choices, fcntl.LOCK_EX | fcntl.LOCK_NB, 1, port)
                 _chosen.add(port)
                 return port
 

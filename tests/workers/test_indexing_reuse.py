@@ -122,22 +122,13 @@ def reads_late(index, before, monkeypatch):
     monkeypatch.setattr(index, "read", late)
 
 
-def test_rows_that_gave_way_to_newer_ones_in_between_are_not_encoded_again(shop, monkeypatch):
+@pytest.mark.parametrize(("meanwhile", "sent", "status"), [(2, 3, "applied"), (3, 2, "stale")])
+def test_rows_that_gave_way_to_newer_ones_in_between_are_not_encoded_again(shop, monkeypatch, meanwhile, sent, status):
     shop.send(upsert(1, **MUG))
     before = shop.index.read(["p1"])
-    shop.send(upsert(2, **MUG, attributes={"price": 2}))
+    shop.send(upsert(meanwhile, **MUG, attributes={"price": meanwhile}))
     reads_late(shop.index, before, monkeypatch)
-    assert shop.statuses(shop.send(upsert(3, **MUG, attributes={"price": 3}))) == ["applied"]
-    assert shop.embedder.calls == 0
-    assert [row.attributes["price"] for row in shop.rows()] == [3.0, 3.0]
-
-
-def test_a_version_that_came_in_between_and_is_newer_still_stays(shop, monkeypatch):
-    shop.send(upsert(1, **MUG))
-    before = shop.index.read(["p1"])
-    shop.send(upsert(3, **MUG, attributes={"price": 3}))
-    reads_late(shop.index, before, monkeypatch)
-    assert shop.statuses(shop.send(upsert(2, **MUG, attributes={"price": 2}))) == ["stale"]
+    assert shop.statuses(shop.send(upsert(sent, **MUG, attributes={"price": sent}))) == [status]
     assert shop.embedder.calls == 0
     assert [row.attributes["price"] for row in shop.rows()] == [3.0, 3.0]
 

@@ -212,18 +212,20 @@ class Indexer:
         Rows that were removed since they were read gave way to newer ones, made of the same things most likely: a
         strong look at those costs far less than to have and encode every picture again.
         """
-        vectors = self._vectors(work.plans.values())
-        gone = [product_id for product_id, (plan, _) in work.plans.items() if not plan.stored_keys <= vectors.keys()]
+        wanted = {product_id: plan.stored_keys for product_id, (plan, _) in work.plans.items()}
+        vectors = self._vectors(wanted.values())
+        gone = [product_id for product_id, keys in wanted.items() if not keys <= vectors.keys()]
         if gone:
             stored |= self._index.read(gone, consistency="strong")
             for product_id in gone:
                 del work.plans[product_id]
                 self._plan(decisions[product_id], stored[product_id], work)
-            vectors |= self._vectors(work.plans[product_id] for product_id in gone if product_id in work.plans)
+            again = [work.plans[product_id] for product_id in gone if product_id in work.plans]
+            vectors |= self._vectors(plan.stored_keys for plan, _ in again)
         return vectors
 
-    def _vectors(self, plans: Iterable[tuple[Plan, Document]]) -> dict[str, Vector]:
-        keys = {key for plan, _ in plans for key in plan.stored_keys}
+    def _vectors(self, wanted: Iterable[frozenset[str]]) -> dict[str, Vector]:
+        keys = frozenset[str]().union(*wanted)
         return self._index.vectors(keys) if keys else {}
 
     def _encode(self, work: _Work, vectors: Mapping[str, Vector]) -> None:

@@ -34,11 +34,11 @@ class Stored:
         versions: dict[Order, list[RowState]] = defaultdict(list)
         for row in rows:
             versions[row.order].append(row)
-        complete = (order for order, version in versions.items() if is_complete(version))
+        orders = sorted(versions, reverse=True)
         return cls(
-            tuple(row for order in sorted(versions, reverse=True) for row in versions[order]),
-            highest=max(versions, default=None),
-            complete=max(complete, default=None),
+            tuple(row for order in orders for row in versions[order]),
+            highest=next(iter(orders), None),
+            complete=next((order for order in orders if is_complete(versions[order])), None),
         )
 
     @property
