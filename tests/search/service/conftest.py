@@ -18,7 +18,7 @@ from fourtower_search.service.app import create_app
 @pytest.fixture(scope="session")
 def served_client(shop: ProductIndex, demo_embedder: Embedder, drawn_catalog: Path) -> Iterator[SearchClient]:
     """What the service answers from, to compare its answers with."""
-    with SearchClient(shop, model=demo_embedder, image_root=drawn_catalog) as client:
+    with SearchClient(shop, model=demo_embedder, image_root=drawn_catalog, timeout_s=60) as client:
         yield client
 
 

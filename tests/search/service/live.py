@@ -16,8 +16,8 @@ WAIT_S = 30.0
 
 
 def settings_of(**changes):
-    """Settings of a test, which listen on a free port."""
-    return ServiceSettings(**{"port": 0, "probe_port": 0, "grace_s": 5.0, **changes})
+    """Settings of a test, which listen on a free port; a machine that is busy with other tests may take its time."""
+    return ServiceSettings(**{"port": 0, "probe_port": 0, "grace_s": 5.0, "timeout_s": 60.0, **changes})
 
 
 @contextmanager

@@ -10,23 +10,26 @@ import re
 from PIL import Image
 from playwright.sync_api import expect
 
-WAIT_MS = 20_000
+WAIT_MS = 60_000
+DESK = {"viewport": {"width": 1280, "height": 900}, "reduced_motion": "reduce"}
 PHONE = {"viewport": {"width": 390, "height": 844}, "has_touch": True, "is_mobile": True, "device_scale_factor": 1}
 _FAILED = re.compile(r"Failed to load resource")
 
 
 class Visitor:
-    """Somebody in front of a page; what the browser complains about is noted."""
+    """Somebody in front of a page, without animations by default; what goes wrong in the browser is noted."""
 
     def __init__(self, browser, address, **settings):
         self.address = address
-        self.context = browser.new_context(**{"viewport": {"width": 1280, "height": 900}, **settings})
+        self.context = browser.new_context(**{**DESK, **settings})
         self.context.set_default_timeout(WAIT_MS)
         self.page = self.context.new_page()
-        self.complaints, self.strangers = [], []
+        self.complaints, self.strangers, self.refusals = [], [], []
         self.page.on("console", self._console)
         self.page.on("pageerror", lambda error: self.complaints.append(str(error)))
         self.page.on("request", self._request)
+        self.page.on("requestfailed", lambda request: self.refusals.append(f"{request.failure}: {_line(request)}"))
+        self.page.on("response", self._response)
 
     def _console(self, message):
         if message.type in ("error", "warning"):
@@ -35,6 +38,10 @@ class Visitor:
     def _request(self, request):
         if not request.url.startswith((self.address, "blob:", "data:")):
             self.strangers.append(request.url)
+
+    def _response(self, response):
+        if response.status >= 400:
+            self.refusals.append(f"{response.status}: {_line(response.request)}")
 
     @property
     def own_complaints(self):
@@ -116,6 +123,10 @@ _ASK = """async ([path, body]) => {
   const options = body ? { method: "POST", headers, body: JSON.stringify(body) } : {};
   return await (await fetch(path, options)).json();
 }"""
+
+
+def _line(request):
+    return f"{request.method} {request.url}"
 
 
 def logistic(points):

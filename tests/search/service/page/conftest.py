@@ -20,7 +20,7 @@ ARGUMENTS = ["--no-sandbox", "--disable-background-networking", "--disable-compo
 @pytest.fixture(scope="module")
 def browser() -> Iterator[Any]:
     """Chromium; of a module only, as its loop must not outlive the tests that know of it."""
-    found = shutil.which("chromium")
+    found = shutil.which("chromium-headless-shell") or shutil.which("chromium")
     if found is None:
         pytest.skip("Chromium is missing; scripts/services installs it")
     from playwright.sync_api import expect, sync_playwright
@@ -51,6 +51,8 @@ def visit(browser: Any) -> Iterator[Callable[..., Visitor]]:
     yield made
     for visitor in visitors:
         visitor.context.close()
+    for visitor in visitors:
+        print("\n".join(visitor.refusals))  # pytest shows it beside a failure
     assert [each for visitor in visitors for each in visitor.own_complaints] == []
     assert [each for visitor in visitors for each in visitor.strangers] == []
 

@@ -239,8 +239,10 @@ def test_a_key_is_asked_for_until_there_is_one(visit, served_client, drawn_catal
         field = visitor.page.get_by_label("API key")
         expect(field).to_be_visible()
         if way == "escape":
+            asked = field.element_handle()
             visitor.page.keyboard.press("Escape")
             visitor.page.keyboard.press("Escape")
+            asked.wait_for_element_state("hidden")
         else:
             field.fill(" ")
             visitor.page.keyboard.press("Enter")

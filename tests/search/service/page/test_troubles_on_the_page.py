@@ -21,6 +21,12 @@ def problem(code, message, status, **headers):
     return {"status": status, "headers": {"Content-Type": "application/json", **headers}, "body": json.dumps(body)}
 
 
+def stop_the_clock(visitor):
+    """The page's time stands still until a test moves it on: what is counted down waits for the test."""
+    visitor.page.clock.install()
+    visitor.page.clock.pause_at(visitor.page.evaluate("Date.now()") + 1_000)
+
+
 def test_nothing_found_offers_a_way_back(visitor):
     visitor.go("?q=bag&not=striped&f.price=90000..")
     state = visitor.page.locator(".state")
@@ -50,8 +56,8 @@ def test_a_dead_service_is_told_and_its_return_is_noticed(visit, served_client, 
     assert visitor.page.get_by_label("What are you looking for?").input_value() == "red bag"
 
 
-def test_a_service_that_is_back_answers_by_itself(visitor):
-    visitor.go()
+def test_a_service_that_is_back_answers_at_once_when_asked(visitor):
+    stop_the_clock(visitor.go())
     failing = {"left": 1}
 
     def answer(route):
@@ -69,14 +75,17 @@ def test_a_service_that_is_back_answers_by_itself(visitor):
 
 
 def test_an_overloaded_service_is_asked_again_when_it_says(visitor):
-    visitor.go()
+    stop_the_clock(visitor.go())
     answers = [problem("overloaded", "Too much to do.", 503, **{"Retry-After": "2"})]
     visitor.page.route("**/search", lambda route: route.fulfill(**answers.pop()) if answers else route.continue_())
     visitor.page.get_by_label("What are you looking for?").fill("red bag")
     visitor.page.keyboard.press("Enter")
     state = visitor.page.locator(".state")
     expect(state).to_contain_text("Busy just now")
-    expect(state.locator(".countdown")).to_contain_text("Trying again in")
+    expect(state.locator(".countdown")).to_have_text("Trying again in 2 s")
+    visitor.page.clock.run_for(1_000)
+    expect(state.locator(".countdown")).to_have_text("Trying again in 1 s")
+    visitor.page.clock.run_for(1_000)
     expect(state).to_have_count(0)
     visitor.settle()
     assert visitor.cards()
