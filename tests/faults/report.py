@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -62,10 +62,11 @@ def _matrix(found: Found) -> Iterator[str]:
     yield ""
     headings = ("", "Fault", "Seed", "Events", "Violations", "Recovered (s)", "Searches failed", "Worker peak (MB)")
     yield from _table(headings, map(_scenario, scenarios))
-    for each in played:
-        for violation in each["violations"]:
-            yield f"- {each['name']}, {violation['invariant']}: {_plain(violation['message'])}"
-    yield ""
+    yield from _listed(
+        f"{each['name']}, {violation['invariant']}: {_plain(violation['message'])}"
+        for each in played
+        for violation in each["violations"]
+    )
 
 
 def _scenario(each: Found) -> Sequence[str]:
@@ -94,8 +95,7 @@ def _soak(found: Found) -> Iterator[str]:
     )
     yield ""
     yield from _table(("Fault", "Times", "Slowest recovery (s)"), _kinds(found["faults"]))
-    yield from (f"- {each['invariant']}: {_plain(each['message'])}" for each in found["violations"])
-    yield ""
+    yield from _listed(f"{each['invariant']}: {_plain(each['message'])}" for each in found["violations"])
     yield from _table(("", ""), ((name.replace("_", " "), str(value)) for name, value in found["figures"].items()))
 
 
@@ -124,6 +124,12 @@ def _table(headings: Sequence[str], rows: Any) -> Iterator[str]:
     for row in rows:
         yield f"| {' | '.join(_plain(cell) for cell in row)} |"
     yield ""
+
+
+def _listed(items: Iterable[str]) -> Iterator[str]:
+    """A list with an empty line after it; nothing where there is nothing to list."""
+    lines = [f"- {item}" for item in items]
+    yield from [*lines, ""] if lines else []
 
 
 def _plain(text: str) -> str:
