@@ -39,7 +39,7 @@ serve: demo ## Show the demo's catalog in a browser: search by photo and words (
 # Without helm, which is built where there is none, the tests that need it are skipped likewise.
 test: $(READY) $(SERVICES) ## Run the tests (ARGS="-k joint" picks some)
 	@scripts/helm >/dev/null || true
-	$(BIN)/pytest -n 4 --dist loadfile --no-loadscope-reorder $(ARGS)
+	$(BIN)/pytest -n 3 --dist loadfile --no-loadscope-reorder $(ARGS)
 
 test-long: $(READY) $(SERVICES) ## Run the tests that `make test` leaves out because they take long
 	$(BIN)/pytest -m long $(ARGS)
