@@ -15,6 +15,7 @@ class Relay:
         self._flowing = threading.Event()
         self._flowing.set()
         self._open: set[socket.socket] = set()
+        self.accepted = 0
         self._listener = socket.create_server(("127.0.0.1", 0))
         self.port = int(self._listener.getsockname()[1])
         threading.Thread(target=self._accept, daemon=True).start()
@@ -49,6 +50,7 @@ class Relay:
             except OSError:
                 return
             self._open |= {client, server}
+            self.accepted += 1
             for source, sink in ((client, server), (server, client)):
                 threading.Thread(target=self._pass_on, args=(source, sink), daemon=True).start()
 

@@ -20,7 +20,7 @@ from fourtower_search.errors import IndexMismatch, IndexUnavailable
 from fourtower_search.index.conditions import Every
 from fourtower_search.index.deadline import Deadline
 from fourtower_search.index.milvus.address import parse_address
-from fourtower_search.index.milvus.connection import Connection
+from fourtower_search.index.milvus.connection import CHANNEL, Connection
 from fourtower_search.index.milvus.layout import Shape
 from fourtower_search.index.milvus.rows import MilvusRows
 from fourtower_search.index.rows import Order, Row
@@ -101,6 +101,18 @@ def test_a_broken_connection_is_made_again_within_the_same_call(store, relay):
         relay.cut()
         call(store, 20)
     assert store.count(ALL, consistency="strong", timeout_s=20) == 1
+
+
+@pytest.mark.parametrize("engine", ["lite_server"])
+def test_a_lite_server_does_not_hang_up_on_a_client_that_has_nothing_to_ask(relay, monkeypatch):
+    often = {"grpc.keepalive_time_ms": 1000, "grpc.http2.max_pings_without_data": 0}  # gRPC allows no more
+    for option, value in often.items():
+        monkeypatch.setitem(CHANNEL, option, value)
+    with closing(connect(relay.port)) as connection:
+        accepted = relay.accepted
+        time.sleep(5)  # the third ping would be one too many
+        connection.call("list_collections", "list its collections", Deadline(20))
+    assert relay.accepted == accepted
 
 
 def test_a_stopped_process_is_reported_in_time(lite):

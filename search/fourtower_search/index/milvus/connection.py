@@ -35,7 +35,9 @@ FieldType = Literal[
     "SPARSE_FLOAT_VECTOR",
 ]
 FIRST_PAUSE_S, LONGEST_PAUSE_S = 0.05, 1.0
-CHANNEL = {
+Channel = dict[str, int]
+"""Options of gRPC's."""
+CHANNEL: Channel = {
     # A channel that lost its server tries again by itself; by default it comes to wait two minutes between attempts.
     "grpc.initial_reconnect_backoff_ms": 100,
     "grpc.min_reconnect_backoff_ms": 100,
@@ -76,8 +78,12 @@ class Connection:
         if ca_file and not ca_file.is_file():
             raise IndexMismatch(f"{ca_file}: there is no such file of certificates; give the right path.")
         deadline = Deadline(timeout_s)
-        self._client = self._connected(deadline)
+        self._client = self._connected(deadline, idle_pings=address.file is None)
         self.features: Features = features_of(str(self.call("get_server_version", "say its version", deadline)))
+        if self.features.one_writer and address.file is None:
+            # Milvus Lite, in this process or behind an address, takes pings on an idle channel for an attack.
+            self._client.close()
+            self._client = self._connected(deadline, idle_pings=False)
 
     def another(self, *, timeout_s: float) -> Connection:
         """A second channel to the same place."""
@@ -160,12 +166,12 @@ class Connection:
             if self.address.file:
                 FILES.release(self.address.uri)
 
-    def _connected(self, deadline: Deadline) -> MilvusClient:
+    def _connected(self, deadline: Deadline, *, idle_pings: bool) -> MilvusClient:
         pause = FIRST_PAUSE_S
         while True:
             left = deadline.left()
             try:
-                return _open(self.address, self._token, self._ca_file, left)
+                return _open(self.address, self._token, self._ca_file, left, CHANNEL | _pings(idle_pings))
             except _foreign_errors() as error:
                 failure = failure_of(error)
                 if not failure.momentary or not _wait(pause, deadline):
@@ -183,17 +189,22 @@ class Connection:
             )
 
 
-def _open(address: Address, token: str, ca_file: Path | None, timeout_s: float) -> MilvusClient:
+def _pings(idle: bool) -> Channel:
+    """Whether a channel is kept alive on which nothing is asked, as firewalls forget it."""
+    return {"grpc.keepalive_permit_without_calls": int(idle)}
+
+
+def _open(address: Address, token: str, ca_file: Path | None, timeout_s: float, channel: Channel) -> MilvusClient:
     """A client with a channel of its own."""
     if address.file is None:
-        return _client(address, token, ca_file, timeout_s)
+        return _client(address, token, ca_file, timeout_s, channel)
     if find_spec("milvus_lite") is None:
         raise Unsupported(
             f"{address.shown}: an index in a file needs Milvus Lite; install it with pip install 'fourtower[lite]'."
         )
     FILES.use(address.uri)
     try:
-        return _client(address, token, ca_file, timeout_s)
+        return _client(address, token, ca_file, timeout_s, channel)
     except _foreign_errors() as error:
         FILES.release(address.uri)
         if locked(address.file):
@@ -204,13 +215,11 @@ def _open(address: Address, token: str, ca_file: Path | None, timeout_s: float) 
         raise
 
 
-def _client(address: Address, token: str, ca_file: Path | None, timeout_s: float) -> MilvusClient:
+def _client(address: Address, token: str, ca_file: Path | None, timeout_s: float, channel: Channel) -> MilvusClient:
     import grpc
     from pymilvus import MilvusClient
 
     _quieten()
-    # The server in this process counts pings on an idle channel as an attack.
-    idle_pings = {"grpc.keepalive_permit_without_calls": 0} if address.file else {}
     secure = {"server_pem_path": str(ca_file)} if ca_file else {}
     client = MilvusClient(
         uri=address.uri,
@@ -218,7 +227,7 @@ def _client(address: Address, token: str, ca_file: Path | None, timeout_s: float
         db_name=address.database,
         timeout=timeout_s,
         dedicated=True,
-        grpc_options=CHANNEL | idle_pings,
+        grpc_options=channel,
         **secure,
     )
 
