@@ -129,6 +129,12 @@ def _line(request):
     return f"{request.method} {request.url}"
 
 
+def at_rest(locator):
+    """Where an element lies once it has come to rest."""
+    locator.element_handle().wait_for_element_state("stable")
+    return locator.bounding_box()
+
+
 def logistic(points):
     """From points to relevance."""
     return 1 / (1 + math.exp(-points))

@@ -4,7 +4,7 @@ import re
 
 import pytest
 from playwright.sync_api import expect
-from tests.search.service.page.browsing import PHONE
+from tests.search.service.page.browsing import PHONE, at_rest
 from tests.search.service.page.slowing import Held, hold_pictures, holding_pictures, release_pictures
 
 pytestmark = pytest.mark.slow
@@ -84,7 +84,7 @@ def test_a_second_finger_does_not_move_the_box_that_the_first_one_draws(visit, s
     visitor = visit(shop_address, reduced_motion="reduce", **PHONE).go()
     visitor.show(photos[0])
     visitor.page.locator(".part-photo").tap()
-    area = visitor.page.locator(".crop-stage").bounding_box()
+    area = at_rest(visitor.page.locator(".crop-stage"))
     session = visitor.context.new_cdp_session(visitor.page)
 
     def touch(kind, *places):

@@ -7,7 +7,7 @@ from PIL import Image
 from playwright.sync_api import expect
 from tests.search.service.detector_plugins import install_detectors
 from tests.search.service.live import running, settings_of
-from tests.search.service.page.browsing import jpeg
+from tests.search.service.page.browsing import at_rest, jpeg
 
 from fourtower_search.service.app import create_app
 
@@ -63,7 +63,7 @@ def test_a_box_drawn_with_the_pointer_searches_with_its_part(visitor, photos):
     stage = visitor.page.locator(".crop-stage")
     expect(stage).to_be_visible()
     visitor.page.wait_for_timeout(400)  # the sheet moves in
-    area = stage.bounding_box()
+    area = at_rest(stage)
 
     def point(x, y):
         visitor.page.mouse.move(area["x"] + area["width"] * x, area["y"] + area["height"] * y, steps=4)
