@@ -96,7 +96,7 @@ def test_a_process_that_lives_is_waited_for_and_named(generations):
         Turn(generations, "another", pace=pace),
     ):
         pytest.fail("nobody may come in")
-    assert generations.announced(timeout_s=60) == []
+    assert generations.announced(timeout_s=30) == []
 
 
 def test_a_long_turn_goes_on_as_long_as_its_beat_does(generations):
@@ -139,7 +139,7 @@ def test_whoever_could_be_taken_for_dead_does_nothing_more(generations):
 def test_an_error_inside_gives_the_turn_back(generations):
     with pytest.raises(ZeroDivisionError), Turn(generations, "one"):
         raise ZeroDivisionError
-    assert generations.announced(timeout_s=60) == []
+    assert generations.announced(timeout_s=30) == []
 
 
 def test_a_claim_of_a_later_version_is_read_as_far_as_it_is_known():

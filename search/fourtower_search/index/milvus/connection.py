@@ -35,9 +35,7 @@ FieldType = Literal[
     "SPARSE_FLOAT_VECTOR",
 ]
 FIRST_PAUSE_S, LONGEST_PAUSE_S = 0.05, 1.0
-Channel = dict[str, int]
-"""Options of gRPC's."""
-CHANNEL: Channel = {
+CHANNEL = {
     # A channel that lost its server tries again by itself; by default it comes to wait two minutes between attempts.
     "grpc.initial_reconnect_backoff_ms": 100,
     "grpc.min_reconnect_backoff_ms": 100,
@@ -78,9 +76,10 @@ class Connection:
         if ca_file and not ca_file.is_file():
             raise IndexMismatch(f"{ca_file}: there is no such file of certificates; give the right path.")
         deadline = Deadline(timeout_s)
-        self._client = self._connected(deadline, idle_pings=address.file is None)
+        may_ping = address.file is None
+        self._client = self._connected(deadline, idle_pings=may_ping)
         self.features: Features = features_of(str(self.call("get_server_version", "say its version", deadline)))
-        if self.features.one_writer and address.file is None:
+        if self.features.one_writer and may_ping:
             # Milvus Lite, in this process or behind an address, takes pings on an idle channel for an attack.
             self._client.close()
             self._client = self._connected(deadline, idle_pings=False)
@@ -171,7 +170,7 @@ class Connection:
         while True:
             left = deadline.left()
             try:
-                return _open(self.address, self._token, self._ca_file, left, CHANNEL | _pings(idle_pings))
+                return _open(self.address, self._token, self._ca_file, left, idle_pings)
             except _foreign_errors() as error:
                 failure = failure_of(error)
                 if not failure.momentary or not _wait(pause, deadline):
@@ -189,22 +188,17 @@ class Connection:
             )
 
 
-def _pings(idle: bool) -> Channel:
-    """Whether a channel is kept alive on which nothing is asked, as firewalls forget it."""
-    return {"grpc.keepalive_permit_without_calls": int(idle)}
-
-
-def _open(address: Address, token: str, ca_file: Path | None, timeout_s: float, channel: Channel) -> MilvusClient:
+def _open(address: Address, token: str, ca_file: Path | None, timeout_s: float, idle_pings: bool) -> MilvusClient:
     """A client with a channel of its own."""
     if address.file is None:
-        return _client(address, token, ca_file, timeout_s, channel)
+        return _client(address, token, ca_file, timeout_s, idle_pings)
     if find_spec("milvus_lite") is None:
         raise Unsupported(
             f"{address.shown}: an index in a file needs Milvus Lite; install it with pip install 'fourtower[lite]'."
         )
     FILES.use(address.uri)
     try:
-        return _client(address, token, ca_file, timeout_s, channel)
+        return _client(address, token, ca_file, timeout_s, idle_pings)
     except _foreign_errors() as error:
         FILES.release(address.uri)
         if locked(address.file):
@@ -215,7 +209,7 @@ def _open(address: Address, token: str, ca_file: Path | None, timeout_s: float, 
         raise
 
 
-def _client(address: Address, token: str, ca_file: Path | None, timeout_s: float, channel: Channel) -> MilvusClient:
+def _client(address: Address, token: str, ca_file: Path | None, timeout_s: float, idle_pings: bool) -> MilvusClient:
     import grpc
     from pymilvus import MilvusClient
 
@@ -227,7 +221,8 @@ def _client(address: Address, token: str, ca_file: Path | None, timeout_s: float
         db_name=address.database,
         timeout=timeout_s,
         dedicated=True,
-        grpc_options=channel,
+        # They keep firewalls from forgetting a channel on which nothing is asked.
+        grpc_options=CHANNEL | {"grpc.keepalive_permit_without_calls": int(idle_pings)},
         **secure,
     )
 

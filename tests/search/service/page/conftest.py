@@ -51,8 +51,7 @@ def visit(browser: Any) -> Iterator[Callable[..., Visitor]]:
     yield made
     for visitor in visitors:
         visitor.context.close()
-    for visitor in visitors:
-        print("\n".join(visitor.refusals))  # pytest shows it beside a failure
+        print(*visitor.refusals, sep="\n")  # pytest shows it beside a failure
     assert [each for visitor in visitors for each in visitor.own_complaints] == []
     assert [each for visitor in visitors for each in visitor.strangers] == []
 

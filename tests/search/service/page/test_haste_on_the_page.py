@@ -81,7 +81,7 @@ def test_a_photo_that_is_pressed_twice_opens_once(visitor, photos):
 
 
 def test_a_second_finger_does_not_move_the_box_that_the_first_one_draws(visit, shop_address, photos):
-    visitor = visit(shop_address, reduced_motion="reduce", **PHONE).go()
+    visitor = visit(shop_address, **PHONE).go()
     visitor.show(photos[0])
     visitor.page.locator(".part-photo").tap()
     area = at_rest(visitor.page.locator(".crop-stage"))

@@ -17,7 +17,7 @@ LOOKS = {
 @pytest.fixture(params=LOOKS)
 def looker(request, visit, shop_address):
     """Visitors with all kinds of screens, who don't wait for animations."""
-    return visit(shop_address, reduced_motion="reduce", bypass_csp=True, **LOOKS[request.param])
+    return visit(shop_address, bypass_csp=True, **LOOKS[request.param])
 
 
 def hold_to_axe(visitor):
@@ -79,7 +79,7 @@ def test_preferences(looker):
 
 
 def test_filters_on_a_phone(visit, shop_address):
-    visitor = visit(shop_address, reduced_motion="reduce", bypass_csp=True, **PHONE).go("?q=bag&f.colour=red")
+    visitor = visit(shop_address, bypass_csp=True, **PHONE).go("?q=bag&f.colour=red")
     visitor.page.get_by_role("button", name="Filters").click()
     expect(visitor.page.get_by_role("dialog", name="Filters")).to_be_visible()
     hold_to_axe(visitor)

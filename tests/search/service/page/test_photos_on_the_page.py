@@ -62,7 +62,6 @@ def test_a_box_drawn_with_the_pointer_searches_with_its_part(visitor, photos):
     visitor.page.locator(".part-photo").click()
     stage = visitor.page.locator(".crop-stage")
     expect(stage).to_be_visible()
-    visitor.page.wait_for_timeout(400)  # the sheet moves in
     area = at_rest(stage)
 
     def point(x, y):
